@@ -1,0 +1,297 @@
+//! Names and addresses of things: one newtype each, checked where it is made.
+//!
+//! A [`Urn`] is how a person names one managed object: `file@db-master-01:/etc/patroni/patroni.yml`,
+//! `pg-role:kb_app`. It is unique in a stack and stable from run to run.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is no valid name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} `{given}` {why}")]
+pub struct InvalidName {
+    what: &'static str,
+    given: String,
+    why: &'static str,
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks `text` and wraps it.
+            pub fn new(text: impl Into<String>) -> Result<Self, InvalidName> {
+                let given = text.into();
+                let check: fn(&str) -> Result<(), &'static str> = $check;
+                match check(&given) {
+                    Ok(()) => Ok(Self(given)),
+                    Err(why) => Err(InvalidName { what: $what, given, why }),
+                }
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                Self::new(text)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+/// RFC 1123: lower-case letters, digits and inner hyphens, at most 63 bytes.
+fn dns_label(text: &str) -> Result<(), &'static str> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty() || text.len() > 63 {
+        Err("must have 1 to 63 characters")
+    } else if !text.chars().all(inner) {
+        Err("may hold lower-case letters, digits and hyphens only")
+    } else if text.starts_with('-') || text.ends_with('-') {
+        Err("must not start or end with a hyphen")
+    } else {
+        Ok(())
+    }
+}
+
+name_type!(
+    /// The name of a stack: a DNS label, used in paths and marks.
+    StackName, "stack name", dns_label
+);
+name_type!(
+    /// The name of a host as the inventory gives it: a DNS label.
+    HostName, "host name", dns_label
+);
+name_type!(
+    /// The kind of a resource, such as `file` or `pg-role`: a DNS label.
+    Kind, "kind", dns_label
+);
+
+/// The address of one declared object: `KIND@HOST:NAME`, or `KIND:NAME` where no host holds it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Urn {
+    kind: Kind,
+    host: Option<HostName>,
+    name: String,
+}
+
+impl Urn {
+    /// An object that one host holds.
+    ///
+    /// # Panics
+    /// When `kind` is no valid [`Kind`]: kinds are constants of the program.
+    pub fn on(kind: &str, host: &HostName, name: impl Into<String>) -> Self {
+        Self::make(kind, Some(host.clone()), name.into())
+    }
+
+    /// An object that no single host holds.
+    ///
+    /// # Panics
+    /// When `kind` is no valid [`Kind`]: kinds are constants of the program.
+    pub fn global(kind: &str, name: impl Into<String>) -> Self {
+        Self::make(kind, None, name.into())
+    }
+
+    fn make(kind: &str, host: Option<HostName>, name: String) -> Self {
+        let kind = Kind::new(kind).expect("the kind of a resource is a constant DNS label");
+        Self { kind, host, name }
+    }
+
+    /// The kind of the object.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The host that holds the object, if one does.
+    pub fn host(&self) -> Option<&HostName> {
+        self.host.as_ref()
+    }
+
+    /// The name of the object among those of its kind and host.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for Urn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Some(host) => write!(f, "{}@{}:{}", self.kind, host, self.name),
+            None => write!(f, "{}:{}", self.kind, self.name),
+        }
+    }
+}
+
+impl FromStr for Urn {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let invalid = || InvalidName {
+            what: "resource address",
+            given: text.to_owned(),
+            why: "must read KIND@HOST:NAME or KIND:NAME",
+        };
+        let (head, name) = text.split_once(':').ok_or_else(invalid)?;
+        if name.is_empty() {
+            return Err(invalid());
+        }
+        let (kind, host) = match head.split_once('@') {
+            Some((kind, host)) => (kind, Some(HostName::new(host)?)),
+            None => (head, None),
+        };
+        Ok(Self {
+            kind: Kind::new(kind)?,
+            host,
+            name: name.to_owned(),
+        })
+    }
+}
+
+impl TryFrom<String> for Urn {
+    type Error = InvalidName;
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<Urn> for String {
+    fn from(urn: Urn) -> String {
+        urn.to_string()
+    }
+}
+
+/// SHA-256 of something, shown as lower-case hex.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: impl AsRef<[u8]>) -> Self {
+        use sha2::Digest as _;
+        Self(sha2::Sha256::digest(bytes.as_ref()).into())
+    }
+
+    /// The digest of several parts, each kept apart from the next by its length.
+    pub fn of_parts<T: AsRef<[u8]>>(parts: impl IntoIterator<Item = T>) -> Self {
+        use sha2::Digest as _;
+        let mut hasher = sha2::Sha256::new();
+        for part in parts {
+            let part = part.as_ref();
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        Self(hasher.finalize().into())
+    }
+
+    /// The first 12 hex characters: enough to tell versions apart, as in image tags.
+    pub fn short(&self) -> String {
+        hex::encode(&self.0[..6])
+    }
+
+    /// The raw bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({})", self.short())
+    }
+}
+
+impl FromStr for Digest {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidName {
+            what: "digest",
+            given: text.to_owned(),
+            why: "must be 64 hex characters",
+        })?;
+        Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = InvalidName;
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> String {
+        digest.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_urn_reads_back_what_it_prints() {
+        let host = HostName::new("db-master-01").unwrap();
+        for urn in [
+            Urn::on("file", &host, "/etc/patroni/patroni.yml"),
+            Urn::on("firewall-rule", &host, "5432/tcp from 10.0.0.0/24"),
+            Urn::global("pg-role", "kb_app"),
+        ] {
+            assert_eq!(urn.to_string().parse::<Urn>().unwrap(), urn);
+        }
+    }
+
+    #[test]
+    fn a_bad_name_says_what_is_wrong_with_it() {
+        let error = HostName::new("DB_1").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "host name `DB_1` may hold lower-case letters, digits and hyphens only"
+        );
+        assert!("file".parse::<Urn>().is_err());
+        assert!("file@:x".parse::<Urn>().is_err());
+    }
+
+    #[test]
+    fn parts_are_kept_apart() {
+        assert_ne!(Digest::of_parts(["ab", "c"]), Digest::of_parts(["a", "bc"]));
+    }
+}

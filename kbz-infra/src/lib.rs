@@ -1,0 +1,7 @@
+//! Infrastructure as a typed Rust program.
+//!
+//! A program declares resources; a pure planner compares them with what the hosts say and
+//! yields a plan made of plain effects; one of two interpreters carries it out: the real
+//! hosts over SSH, or a model of them.
+
+pub mod ident;

@@ -1,0 +1,3 @@
+//! The infrastructure of KeyBuzz.
+
+fn main() {}
