@@ -5,3 +5,5 @@
 //! hosts over SSH, or a model of them.
 
 pub mod ident;
+pub mod resource;
+pub mod secret;
