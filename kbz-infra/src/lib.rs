@@ -4,6 +4,7 @@
 //! yields a plan made of plain effects; one of two interpreters carries it out: the real
 //! hosts over SSH, or a model of them.
 
+pub mod diag;
 pub mod ident;
 pub mod resource;
 pub mod secret;
