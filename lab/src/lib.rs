@@ -1,1 +1,3 @@
 //! Production on one machine.
+
+pub mod balancer;
