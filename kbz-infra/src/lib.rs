@@ -5,6 +5,10 @@
 //! hosts over SSH, or a model of them.
 
 pub mod diag;
+pub mod effect;
+pub mod graph;
 pub mod ident;
+pub mod plan;
+pub mod probe;
 pub mod resource;
 pub mod secret;

@@ -197,10 +197,7 @@ impl Vault {
             key.update(value.expose_secret());
             key.update([0]);
         }
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key.finalize())
-            .expect("HMAC takes a key of any length");
-        mac.update(digest.as_bytes());
-        KeyedHash(hex::encode(mac.finalize().into_bytes()))
+        KeyedHash(hex::encode(*mac(&key.finalize(), digest.as_bytes())))
     }
 
     /// `text` with every value of this vault that stands in it replaced by the secret's name.
@@ -253,13 +250,13 @@ fn percent_encoded(secret: &str) -> String {
 fn scram_verifier(password: &str) -> String {
     let salt = &stretched(password, b"kbz scram salt")[..16];
     let salted = stretched(password, salt);
-    let stored_key = Sha256::digest(&*mac(&*salted, b"Client Key"));
+    let stored_key = Sha256::digest(*mac(&*salted, b"Client Key"));
     let server_key = mac(&*salted, b"Server Key");
     format!(
         "SCRAM-SHA-256${SCRAM_ITERATIONS}:{}${}:{}",
         BASE64.encode(salt),
         BASE64.encode(stored_key),
-        BASE64.encode(&*server_key),
+        BASE64.encode(*server_key),
     )
 }
 

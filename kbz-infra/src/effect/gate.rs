@@ -1,0 +1,118 @@
+//! Gates: conditions that must hold before a run goes on.
+//!
+//! A condition is judged on a reading by a pure function, so a gate needs nothing of an
+//! interpreter but its reads, and the planner can tell a closed gate from an open one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::probe::{ClusterReading, MemberRole, Probe, Reading};
+
+/// Waits until a condition holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gate {
+    /// What is read again and again.
+    pub probe: Probe,
+    /// What must hold.
+    pub condition: Condition,
+    /// Seconds after which the gate gives up.
+    pub deadline: u64,
+}
+
+/// What a gate waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// A Patroni cluster is whole: one leader named by a majority that has RAFT quorum, the
+    /// synchronous standbys there, everybody else streaming.
+    ClusterHealthy {
+        /// How many members vote.
+        voters: usize,
+        /// How many synchronous standbys there must be.
+        synchronous: usize,
+        /// Bytes that a replica may be behind.
+        max_lag: u64,
+    },
+    /// The database answers.
+    RoleExists,
+}
+
+/// What a closed gate waits for, as a person reads it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("waits for {0}")]
+pub struct Waiting(pub String);
+
+impl Gate {
+    /// Whether `reading` opens the gate.
+    pub fn check(&self, reading: &Reading) -> Result<(), Waiting> {
+        match (&self.condition, reading) {
+            (
+                Condition::ClusterHealthy {
+                    voters,
+                    synchronous,
+                    max_lag,
+                },
+                Reading::Cluster(cluster),
+            ) => cluster_healthy(cluster, *voters, *synchronous, *max_lag),
+            (Condition::RoleExists, Reading::Role(crate::probe::RoleReading::Present { .. })) => {
+                Ok(())
+            }
+            (Condition::RoleExists, Reading::Role(crate::probe::RoleReading::Absent)) => {
+                Err(Waiting("the role".to_owned()))
+            }
+            (condition, _) => Err(Waiting(format!("an answer that {condition:?} can judge"))),
+        }
+    }
+}
+
+fn cluster_healthy(
+    cluster: &ClusterReading,
+    voters: usize,
+    synchronous: usize,
+    max_lag: u64,
+) -> Result<(), Waiting> {
+    let wait = |what: String| Err(Waiting(what));
+    let quorum = cluster.raft_agreement();
+    if quorum < voters {
+        return wait(format!("raft: {quorum} of {voters} voters agree"));
+    }
+    let Some(leader) = cluster.agreed_leader(voters) else {
+        return wait("a leader that a majority names".to_owned());
+    };
+    if cluster.members.len() < voters {
+        return wait(format!("members: {} of {voters}", cluster.members.len()));
+    }
+    for member in &cluster.members {
+        let wanted = if member.name == leader {
+            "running"
+        } else {
+            "streaming"
+        };
+        if member.state != wanted && !(member.name != leader && member.state == "running") {
+            return wait(format!(
+                "{}: {}, not yet {wanted}",
+                member.name, member.state
+            ));
+        }
+        if member.name != leader && member.lag.unwrap_or(u64::MAX) > max_lag {
+            return wait(format!("{} to catch up", member.name));
+        }
+    }
+    let confirmed = count(cluster, MemberRole::SyncStandby);
+    if confirmed < synchronous {
+        return wait(format!(
+            "synchronous standbys: {confirmed} of {synchronous}"
+        ));
+    }
+    if cluster.paused {
+        return wait("the end of maintenance mode (patronictl resume)".to_owned());
+    }
+    Ok(())
+}
+
+fn count(cluster: &ClusterReading, role: MemberRole) -> usize {
+    cluster
+        .members
+        .iter()
+        .filter(|member| member.role == role)
+        .count()
+}

@@ -1,0 +1,319 @@
+//! What a program declares, as a graph of resources.
+//!
+//! Wraps petgraph entirely: no node index leaves this module. A dependency on a component is a
+//! dependency on every resource under it. A cycle is an error that names its whole path.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+
+use crate::ident::{Place, StackName, Urn};
+use crate::plan::Group;
+use crate::resource::{Claim, Options, Resource};
+
+/// One resource of a program.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// What it should be.
+    pub resource: Arc<dyn Resource>,
+    /// What the program said of it besides.
+    pub options: Options,
+    /// The component that it is part of.
+    pub parent: Option<Urn>,
+    /// Where it, or its component, was declared.
+    pub declared: Place,
+}
+
+/// One component of a program.
+#[derive(Debug, Clone)]
+pub struct ComponentNode {
+    /// The component that it is part of.
+    pub parent: Option<Urn>,
+    /// Where it was declared.
+    pub declared: Place,
+    /// What it means for the topology.
+    pub claims: Vec<Claim>,
+    /// What it says to people, such as a version.
+    pub summary: String,
+}
+
+/// Everything that a program declares, before it is checked.
+#[derive(Debug, Clone)]
+pub struct Declarations {
+    /// The stack.
+    pub stack: StackName,
+    /// Resources in the order of their declaration.
+    pub resources: Vec<(Urn, Node)>,
+    /// Components in the order of their declaration.
+    pub components: Vec<(Urn, ComponentNode)>,
+    /// Groups whose members must not be disturbed together.
+    pub groups: Vec<Group>,
+}
+
+/// Why declarations are no graph.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GraphError {
+    /// Two declarations have the same address.
+    #[error("`{urn}` is declared twice")]
+    Duplicate {
+        /// The address.
+        urn: Urn,
+        /// The first declaration.
+        first: Place,
+        /// The second declaration.
+        second: Place,
+    },
+    /// A dependency on something that nobody declares.
+    #[error("`{from}` depends on `{to}`, which nobody declares")]
+    Unknown {
+        /// Who depends.
+        from: Urn,
+        /// On what.
+        to: Urn,
+        /// Where that was declared.
+        declared: Place,
+    },
+    /// Resources that wait for each other.
+    #[error("these wait for each other: {}", path_text(path))]
+    Cycle {
+        /// The whole circle; the last waits for the first.
+        path: Vec<(Urn, Place)>,
+    },
+}
+
+fn path_text(path: &[(Urn, Place)]) -> String {
+    let mut names: Vec<String> = path.iter().map(|(urn, _)| urn.to_string()).collect();
+    names.extend(names.first().cloned());
+    names.join(" → ")
+}
+
+/// Checked declarations: addresses are unique, dependencies known and free of circles.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    stack: StackName,
+    nodes: BTreeMap<Urn, Node>,
+    components: BTreeMap<Urn, ComponentNode>,
+    groups: Vec<Group>,
+    dependencies: BTreeMap<Urn, BTreeSet<Urn>>,
+    order: Vec<Urn>,
+}
+
+impl Graph {
+    /// Checks declarations; all errors at once.
+    pub fn new(declarations: Declarations) -> Result<Self, Vec<GraphError>> {
+        let Declarations {
+            stack,
+            resources,
+            components,
+            groups,
+        } = declarations;
+        let mut errors = duplicates(&resources, &components);
+        let declared: Vec<Urn> = resources.iter().map(|(urn, _)| urn.clone()).collect();
+        let nodes: BTreeMap<Urn, Node> = resources.into_iter().collect();
+        let components: BTreeMap<Urn, ComponentNode> = components.into_iter().collect();
+        let leaves = leaves_of(&nodes, &components);
+        let mut dependencies = BTreeMap::new();
+        for (urn, node) in &nodes {
+            let mut direct = BTreeSet::new();
+            for wanted in node.options.depends_on.iter().chain(&node.options.within) {
+                if nodes.contains_key(wanted) {
+                    direct.insert(wanted.clone());
+                } else if components.contains_key(wanted) {
+                    direct.extend(leaves.get(wanted).into_iter().flatten().cloned());
+                } else {
+                    errors.push(GraphError::Unknown {
+                        from: urn.clone(),
+                        to: wanted.clone(),
+                        declared: node.declared.clone(),
+                    });
+                }
+            }
+            dependencies.insert(urn.clone(), direct);
+        }
+        let order = match sorted(&declared, &nodes, &dependencies) {
+            Ok(order) => order,
+            Err(cycles) => {
+                errors.extend(cycles);
+                Vec::new()
+            }
+        };
+        if errors.is_empty() {
+            Ok(Self {
+                stack,
+                nodes,
+                components,
+                groups,
+                dependencies,
+                order,
+            })
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The stack.
+    pub fn stack(&self) -> &StackName {
+        &self.stack
+    }
+
+    /// A resource by its address.
+    pub fn node(&self, urn: &Urn) -> Option<&Node> {
+        self.nodes.get(urn)
+    }
+
+    /// How many resources there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether nothing is declared.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The resources, each after all that it depends on; otherwise in the order of the program.
+    pub fn in_order(&self) -> impl DoubleEndedIterator<Item = (&Urn, &Node)> {
+        self.order.iter().map(|urn| (urn, &self.nodes[urn]))
+    }
+
+    /// The components by address.
+    pub fn components(&self) -> impl Iterator<Item = (&Urn, &ComponentNode)> {
+        self.components.iter()
+    }
+
+    /// A component by its address.
+    pub fn component(&self, urn: &Urn) -> Option<&ComponentNode> {
+        self.components.get(urn)
+    }
+
+    /// The groups in the order of the program.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// What a resource depends on directly.
+    pub fn dependencies(&self, urn: &Urn) -> &BTreeSet<Urn> {
+        static NONE: BTreeSet<Urn> = BTreeSet::new();
+        self.dependencies.get(urn).unwrap_or(&NONE)
+    }
+
+    /// Everything that resources and components state about the topology, with who states it
+    /// and where that was declared.
+    pub fn claims(&self) -> Vec<(Urn, Place, Claim)> {
+        let components = self.components.iter().flat_map(|(urn, component)| {
+            let claims = component.claims.iter().cloned();
+            claims.map(move |claim| (urn.clone(), component.declared.clone(), claim))
+        });
+        let resources = self.in_order().flat_map(|(urn, node)| {
+            let claims = node.resource.claims().into_iter();
+            claims.map(move |claim| (urn.clone(), node.declared.clone(), claim))
+        });
+        components.chain(resources).collect()
+    }
+}
+
+fn duplicates(resources: &[(Urn, Node)], components: &[(Urn, ComponentNode)]) -> Vec<GraphError> {
+    let resources = resources.iter().map(|(urn, node)| (urn, &node.declared));
+    let components = components
+        .iter()
+        .map(|(urn, component)| (urn, &component.declared));
+    let mut seen: BTreeMap<&Urn, &Place> = BTreeMap::new();
+    let mut errors = Vec::new();
+    for (urn, declared) in resources.chain(components) {
+        if let Some(first) = seen.get(urn) {
+            errors.push(GraphError::Duplicate {
+                urn: urn.clone(),
+                first: (*first).clone(),
+                second: declared.clone(),
+            });
+        } else {
+            seen.insert(urn, declared);
+        }
+    }
+    errors
+}
+
+/// For each component, the resources under it.
+fn leaves_of(
+    nodes: &BTreeMap<Urn, Node>,
+    components: &BTreeMap<Urn, ComponentNode>,
+) -> BTreeMap<Urn, Vec<Urn>> {
+    let mut leaves: BTreeMap<Urn, Vec<Urn>> = BTreeMap::new();
+    for (urn, node) in nodes {
+        let mut above = node.parent.as_ref();
+        while let Some(component) = above {
+            leaves
+                .entry(component.clone())
+                .or_default()
+                .push(urn.clone());
+            above = components
+                .get(component)
+                .and_then(|node| node.parent.as_ref());
+        }
+    }
+    leaves
+}
+
+fn sorted(
+    declared: &[Urn],
+    nodes: &BTreeMap<Urn, Node>,
+    dependencies: &BTreeMap<Urn, BTreeSet<Urn>>,
+) -> Result<Vec<Urn>, Vec<GraphError>> {
+    let mut graph: DiGraph<&Urn, ()> = DiGraph::with_capacity(declared.len(), declared.len());
+    let indices: BTreeMap<&Urn, NodeIndex> = declared
+        .iter()
+        .map(|urn| (urn, graph.add_node(urn)))
+        .collect();
+    for (urn, wanted) in dependencies {
+        for dependency in wanted {
+            graph.add_edge(indices[urn], indices[dependency], ());
+        }
+    }
+    // Components come out with dependencies first, so the order falls out of the search for
+    // circles.
+    let components = tarjan_scc(&graph);
+    let is_circle =
+        |members: &Vec<NodeIndex>| members.len() > 1 || graph.contains_edge(members[0], members[0]);
+    let cycles: Vec<GraphError> = components
+        .iter()
+        .filter(|members| is_circle(members))
+        .map(|members| cycle(members, &graph, nodes))
+        .collect();
+    if cycles.is_empty() {
+        Ok(components
+            .into_iter()
+            .flatten()
+            .map(|index| graph[index].clone())
+            .collect())
+    } else {
+        Err(cycles)
+    }
+}
+
+/// One circle through the members of a strongly connected component.
+fn cycle(
+    members: &[NodeIndex],
+    graph: &DiGraph<&Urn, ()>,
+    nodes: &BTreeMap<Urn, Node>,
+) -> GraphError {
+    let inside: BTreeSet<NodeIndex> = members.iter().copied().collect();
+    let mut walked = vec![members[0]];
+    loop {
+        let here = walked[walked.len() - 1];
+        let Some(next) = graph.neighbors(here).find(|next| inside.contains(next)) else {
+            break;
+        };
+        if let Some(start) = walked.iter().position(|seen| *seen == next) {
+            walked.drain(..start);
+            break;
+        }
+        walked.push(next);
+    }
+    let path = walked
+        .into_iter()
+        .map(|index| (graph[index].clone(), nodes[graph[index]].declared.clone()))
+        .collect();
+    GraphError::Cycle { path }
+}

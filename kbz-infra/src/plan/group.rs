@@ -1,0 +1,231 @@
+//! Groups: members that must not be disturbed together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Outcome, Step, StepId};
+use crate::effect::{Action, Effect, Gate};
+use crate::ident::{HostName, Urn};
+use crate::probe::{Observation, Probe, Reading, Seen, Site};
+use crate::resource::{GroupName, Impact, Op};
+
+/// A group whose members are disturbed one at a time, the leader last, each time waiting until
+/// the group is whole again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: GroupName,
+    /// Its members, in the order of the program.
+    pub members: Vec<HostName>,
+    /// What must hold before the next member is disturbed.
+    pub gate: Option<Gate>,
+    /// How its leader is found and moved, if it has one.
+    pub leadership: Option<Leadership>,
+}
+
+/// How the leader of a group is found and moved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Leadership {
+    /// Tells who leads.
+    pub probe: Probe,
+    /// Where a switchover is asked for.
+    pub site: Site,
+}
+
+impl Group {
+    /// The member that leads, as far as the observation tells.
+    pub fn leader(&self, observation: &Observation) -> Option<HostName> {
+        let leadership = self.leadership.as_ref()?;
+        let Some(Seen::Read(Reading::Cluster(cluster))) = observation.get(&leadership.probe) else {
+            return None;
+        };
+        let name = cluster.agreed_leader(self.members.len())?;
+        self.members
+            .iter()
+            .find(|member| member.as_str() == name)
+            .cloned()
+    }
+
+    /// What has to be read to plan for the group.
+    pub fn probes(&self) -> Vec<Probe> {
+        let gate = self.gate.iter().map(|gate| gate.probe.clone());
+        gate.chain(
+            self.leadership
+                .iter()
+                .map(|leadership| leadership.probe.clone()),
+        )
+        .collect()
+    }
+}
+
+/// Orders the steps that disturb members of groups: one member at a time, the leader last and
+/// after a switchover, a gate before the first and after each.
+pub(super) fn order(groups: &[Group], observation: &Observation, steps: &mut Vec<Step>) {
+    for group in groups {
+        Roll::new(group, steps).lay(group.leader(observation).as_ref(), steps);
+    }
+}
+
+/// One group's disturbing steps by member.
+struct Roll<'a> {
+    group: &'a Group,
+    disturbing: BTreeMap<HostName, BTreeSet<StepId>>,
+    all: BTreeMap<HostName, BTreeSet<StepId>>,
+    next_id: u32,
+}
+
+impl<'a> Roll<'a> {
+    fn new(group: &'a Group, steps: &[Step]) -> Self {
+        let mut disturbing: BTreeMap<HostName, BTreeSet<StepId>> = BTreeMap::new();
+        let mut all: BTreeMap<HostName, BTreeSet<StepId>> = BTreeMap::new();
+        for step in steps {
+            let Some((name, member)) = &step.disturbs else {
+                continue;
+            };
+            if *name != group.name {
+                continue;
+            }
+            all.entry(member.clone()).or_default().insert(step.id);
+            if step.impact >= Impact::Restart {
+                disturbing
+                    .entry(member.clone())
+                    .or_default()
+                    .insert(step.id);
+            }
+        }
+        let next_id = steps
+            .iter()
+            .map(|step| step.id.0 + 1)
+            .max()
+            .unwrap_or_default();
+        Self {
+            group,
+            disturbing,
+            all,
+            next_id,
+        }
+    }
+
+    /// Adds gates and the switchover, and makes each member wait for the one before.
+    fn lay(mut self, leader: Option<&HostName>, steps: &mut Vec<Step>) {
+        if self.disturbing.is_empty() {
+            return;
+        }
+        let mut last = self.gate("before", self.untouched(), steps);
+        for member in self.members_in_turn(leader) {
+            if Some(&member) == leader && self.group.members.len() > 1 {
+                last = self.switchover(&member, last, steps);
+            }
+            let disturbing = self.disturbing[&member].clone();
+            for step in steps
+                .iter_mut()
+                .filter(|step| disturbing.contains(&step.id))
+            {
+                step.after.extend(last);
+            }
+            let after = self.all[&member].clone();
+            last = self.gate(&format!("after {member}"), after, steps).or(last);
+        }
+    }
+
+    /// Replicas in the reverse of the program's order, then the leader.
+    fn members_in_turn(&self, leader: Option<&HostName>) -> Vec<HostName> {
+        let disturbed = self
+            .group
+            .members
+            .iter()
+            .rev()
+            .filter(|m| self.disturbing.contains_key(*m));
+        let (leading, following): (Vec<_>, Vec<_>) = disturbed
+            .cloned()
+            .partition(|member| Some(member) == leader);
+        following.into_iter().chain(leading).collect()
+    }
+
+    /// The steps of members that are not disturbed: repairs that should be done first.
+    fn untouched(&self) -> BTreeSet<StepId> {
+        let members = self
+            .all
+            .iter()
+            .filter(|(member, _)| !self.disturbing.contains_key(*member));
+        members.flat_map(|(_, ids)| ids.iter().copied()).collect()
+    }
+
+    fn gate(
+        &mut self,
+        when: &str,
+        after: BTreeSet<StepId>,
+        steps: &mut Vec<Step>,
+    ) -> Option<StepId> {
+        let gate = self.group.gate.clone()?;
+        let name = format!("{} {when}", self.group.name);
+        let effect = Effect::new(gate.probe.site.clone(), Action::Gate(gate));
+        Some(self.add(
+            Urn::global("gate", name),
+            Op::Run,
+            Impact::None,
+            effect,
+            after,
+            steps,
+        ))
+    }
+
+    fn switchover(
+        &mut self,
+        leader: &HostName,
+        after: Option<StepId>,
+        steps: &mut Vec<Step>,
+    ) -> Option<StepId> {
+        let Some(leadership) = &self.group.leadership else {
+            return after;
+        };
+        let action = Action::Switchover {
+            leader: leader.to_string(),
+            candidate: None,
+        };
+        let effect = Effect::new(leadership.site.clone(), action);
+        let urn = Urn::global("switchover", format!("{} from {leader}", self.group.name));
+        let waits = after.into_iter().collect();
+        let moved = self.add(
+            urn,
+            Op::Switchover,
+            Impact::Switchover,
+            effect,
+            waits,
+            steps,
+        );
+        self.gate("after the switchover", BTreeSet::from([moved]), steps)
+            .or(Some(moved))
+    }
+
+    fn add(
+        &mut self,
+        urn: Urn,
+        op: Op,
+        impact: Impact,
+        effect: Effect,
+        after: BTreeSet<StepId>,
+        steps: &mut Vec<Step>,
+    ) -> StepId {
+        let id = StepId(self.next_id);
+        self.next_id += 1;
+        steps.push(Step {
+            id,
+            urn,
+            op,
+            reasons: Vec::new(),
+            impact,
+            details: Vec::new(),
+            summary: String::new(),
+            effects: vec![effect],
+            after,
+            outcome: Outcome::Nothing,
+            parent: None,
+            declared: None,
+            disturbs: None,
+            timeout: None,
+        });
+        id
+    }
+}

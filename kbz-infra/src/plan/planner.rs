@@ -1,0 +1,421 @@
+//! The planner: one pass over the graph, then removals, then the order of groups.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Outcome, Plan, Step, StepId, Stuck, StuckBy, group, order};
+use crate::effect::{Action, Effect};
+use crate::graph::{Graph, Node};
+use crate::ident::{HostName, Place, Urn};
+use crate::probe::{Observation, Probe, Reading, Registry, Seen};
+use crate::resource::{
+    Blocked, Change, Context, Impact, Op, PlanError, Planned, Reason, Record, Upstream,
+};
+use crate::secret::{KeyedHash, Vault};
+
+/// What a plan is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// The world as declared.
+    Up,
+    /// Nothing of the stack left.
+    Destroy,
+}
+
+/// A resource that cannot be planned, for a reason that a person must cure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{urn}: {error}")]
+pub struct Problem {
+    /// The resource.
+    pub urn: Urn,
+    /// Where it was declared, while it still is.
+    pub declared: Option<Place>,
+    /// What is wrong.
+    pub error: PlanError,
+}
+
+/// Makes a plan from a graph, an observation and what is remembered.
+pub struct Planner<'a> {
+    graph: &'a Graph,
+    observation: &'a Observation,
+    vault: &'a Vault,
+    remembered: BTreeMap<Urn, Record>,
+    marked: BTreeMap<Urn, Record>,
+}
+
+impl<'a> Planner<'a> {
+    /// A planner for `graph`, from an observation and the operator's own memory of what exists.
+    pub fn new(
+        graph: &'a Graph,
+        observation: &'a Observation,
+        vault: &'a Vault,
+        snapshot: &BTreeMap<Urn, Record>,
+    ) -> Self {
+        let marked = marked(observation);
+        let mut remembered = snapshot.clone();
+        remembered.extend(marked.clone());
+        Self {
+            graph,
+            observation,
+            vault,
+            remembered,
+            marked,
+        }
+    }
+
+    /// The plan, or everything that stands against it.
+    pub fn plan(self, request: Request) -> Result<Plan, Vec<Problem>> {
+        let mut draft = Draft::default();
+        if request == Request::Up {
+            for (urn, node) in self.graph.in_order() {
+                self.place(urn, node, &mut draft);
+            }
+        }
+        self.remove(request, &mut draft);
+        group::order(self.graph.groups(), self.observation, &mut draft.steps);
+        if !draft.problems.is_empty() {
+            return Err(draft.problems);
+        }
+        Ok(Plan {
+            stack: self.graph.stack().clone(),
+            steps: order::numbered(draft.steps),
+            kept: draft.kept,
+            stuck: draft.stuck,
+            forgotten: draft.forgotten,
+        })
+    }
+
+    /// Plans one declared resource.
+    fn place(&self, urn: &Urn, node: &Node, draft: &mut Draft) {
+        let wanted = self.graph.dependencies(urn);
+        if let Some(stuck) = wanted.iter().find(|urn| draft.is_stuck(urn)) {
+            return draft.stick(urn, StuckBy::DependsOn(stuck.clone()));
+        }
+        let parent_absent = node
+            .options
+            .within
+            .iter()
+            .any(|parent| self.parent_will_be_made(parent, draft));
+        let context = Context::new(
+            self.graph.stack().as_str(),
+            self.observation,
+            self.vault,
+            &*draft,
+            &node.options.ignore_changes,
+        )
+        .with_absent_parent(parent_absent);
+        match node.resource.plan(&context) {
+            Ok(planned) => self.decide(urn, node, planned, draft),
+            Err(PlanError::Blocked(Blocked::Unreachable(outage))) => {
+                draft.stick(urn, StuckBy::Unreachable(outage));
+            }
+            Err(error) => draft.problems.push(Problem {
+                urn: urn.clone(),
+                declared: Some(node.declared.clone()),
+                error,
+            }),
+        }
+    }
+
+    /// Whether a parent, resource or component, is still to be made.
+    fn parent_will_be_made(&self, parent: &Urn, draft: &Draft) -> bool {
+        if self.graph.node(parent).is_some() {
+            return draft.will_be_made(parent);
+        }
+        self.graph
+            .in_order()
+            .any(|(urn, node)| node.parent.as_ref() == Some(parent) && draft.will_be_made(urn))
+    }
+
+    /// Turns the kind's answer into a step, or into nothing to do.
+    fn decide(&self, urn: &Urn, node: &Node, planned: Planned, draft: &mut Draft) {
+        let record = Record {
+            urn: urn.clone(),
+            goal: planned.goal.clone(),
+            removal: node.resource.removal(),
+            depends_on: self.graph.dependencies(urn).clone(),
+            protect: node.options.protect,
+        };
+        let unmarked = urn.host().is_some() && self.marked.get(urn) != Some(&record);
+        let change = match planned.change {
+            Some(change) => change,
+            None if unmarked => adoption(),
+            None => {
+                draft.keep(urn, planned.goal, record, self.graph.dependencies(urn));
+                return;
+            }
+        };
+        if node.options.protect && change.op == Op::Replace {
+            draft
+                .problems
+                .push(protected(urn, Some(node.declared.clone()), "replaced"));
+            return;
+        }
+        let mut effects = change.effects;
+        if let Some(host) = urn.host() {
+            effects.push(Effect::on(host, Action::Mark(Box::new(record.clone()))));
+        }
+        let step = Step {
+            id: draft.next_id(),
+            urn: urn.clone(),
+            op: change.op,
+            reasons: change.reasons,
+            impact: change.impact,
+            details: change.details,
+            summary: node.resource.summary(),
+            effects,
+            after: draft.frontier(self.graph.dependencies(urn)),
+            outcome: Outcome::Remember(Box::new(record)),
+            parent: node.parent.clone(),
+            declared: Some(node.declared.clone()),
+            disturbs: node.options.member_of.clone(),
+            timeout: node.options.timeout.map(|limit| limit.as_secs()),
+        };
+        draft.add(step, planned.goal);
+    }
+
+    /// Plans the removal of what is remembered and not, or no longer, declared.
+    fn remove(&self, request: Request, draft: &mut Draft) {
+        let leaving: Vec<&Record> = self
+            .remembered
+            .values()
+            .filter(|record| request == Request::Destroy || self.graph.node(&record.urn).is_none())
+            .collect();
+        let ids: BTreeMap<&Urn, StepId> = leaving
+            .iter()
+            .map(|record| (&record.urn, draft.next_id()))
+            .collect();
+        let steps_before = draft.by_host();
+        for record in &leaving {
+            let dependents = leaving
+                .iter()
+                .filter(|other| other.depends_on.contains(&record.urn))
+                .map(|other| ids[&other.urn]);
+            let mut after: BTreeSet<StepId> = dependents.collect();
+            if let Some(host) = record.urn.host() {
+                after.extend(steps_before.get(host).into_iter().flatten());
+            }
+            self.remove_one(record, ids[&record.urn], after, request, draft);
+        }
+        draft.drop_unknown_waits();
+    }
+
+    fn remove_one(
+        &self,
+        record: &Record,
+        id: StepId,
+        after: BTreeSet<StepId>,
+        request: Request,
+        draft: &mut Draft,
+    ) {
+        let declared = self
+            .graph
+            .node(&record.urn)
+            .map(|node| node.declared.clone());
+        if record.protect {
+            draft
+                .problems
+                .push(protected(&record.urn, declared, "deleted"));
+            return;
+        }
+        let present = match self.presence(record) {
+            Ok(present) => present,
+            Err(outage) => return draft.stick(&record.urn, StuckBy::Unreachable(outage)),
+        };
+        if !present && !self.marked.contains_key(&record.urn) {
+            draft.forgotten.insert(record.urn.clone());
+            return;
+        }
+        let mut effects = if present {
+            record.removal.effects.clone()
+        } else {
+            Vec::new()
+        };
+        if let Some(host) = record.urn.host() {
+            effects.push(Effect::on(host, Action::Unmark(record.urn.clone())));
+        }
+        let node = self.graph.node(&record.urn);
+        draft.steps.push(Step {
+            id,
+            urn: record.urn.clone(),
+            op: Op::Delete,
+            reasons: vec![match request {
+                Request::Up => Reason::Undeclared,
+                Request::Destroy => Reason::Destroy,
+            }],
+            impact: if record.removal.data_loss {
+                Impact::DataLoss
+            } else {
+                Impact::Recreate
+            },
+            details: Vec::new(),
+            summary: node.map(|node| node.resource.summary()).unwrap_or_default(),
+            effects,
+            after,
+            outcome: Outcome::Forget,
+            parent: node.and_then(|node| node.parent.clone()),
+            declared,
+            disturbs: None,
+            timeout: None,
+        });
+    }
+
+    /// Whether an object is there, as far as its own probes tell.
+    fn presence(&self, record: &Record) -> Result<bool, crate::probe::Outage> {
+        // Without probes nothing tells; its removal is idempotent, so it is simply done.
+        let mut present = record.removal.probes.is_empty();
+        for probe in &record.removal.probes {
+            match self.observation.get(probe) {
+                Some(Seen::Read(reading)) => present |= !reading.is_absent(),
+                Some(Seen::Unreachable(outage)) => return Err(outage.clone()),
+                None => present = true,
+            }
+        }
+        Ok(present)
+    }
+}
+
+/// All that the hosts' registries remember.
+fn marked(observation: &Observation) -> BTreeMap<Urn, Record> {
+    let registries = observation.iter().filter_map(|(_, seen)| match seen {
+        Seen::Read(Reading::Registry(registry)) => Some(registry),
+        Seen::Read(_) | Seen::Unreachable(_) => None,
+    });
+    registries
+        .flat_map(|registry| registry.0.iter())
+        .map(|record| (record.urn.clone(), record.clone()))
+        .collect()
+}
+
+fn adoption() -> Change {
+    Change {
+        op: Op::Adopt,
+        reasons: vec![Reason::Unmarked],
+        impact: Impact::None,
+        effects: Vec::new(),
+        details: Vec::new(),
+    }
+}
+
+fn protected(urn: &Urn, declared: Option<Place>, what: &str) -> Problem {
+    Problem {
+        urn: urn.clone(),
+        declared,
+        error: PlanError::Refused {
+            what: format!("it is protected and would be {what}"),
+            help: "take `protect` away from its declaration and run `up` first".to_owned(),
+        },
+    }
+}
+
+/// What has to be read: everything that the graph and its groups ask for, each host's registry,
+/// and what tells whether remembered objects that are no longer declared are still there.
+pub fn probes(
+    graph: &Graph,
+    hosts: &BTreeSet<HostName>,
+    remembered: &BTreeMap<Urn, Record>,
+) -> BTreeSet<Probe> {
+    let declared = graph
+        .in_order()
+        .flat_map(|(_, node)| node.resource.probes());
+    let groups = graph.groups().iter().flat_map(group::Group::probes);
+    let registries = hosts.iter().map(|host| Probe::host(host, Registry {}));
+    let removals = remembered
+        .values()
+        .flat_map(|record| record.removal.probes.iter().cloned());
+    declared
+        .chain(groups)
+        .chain(registries)
+        .chain(removals)
+        .collect()
+}
+
+/// A plan in the making.
+#[derive(Default)]
+struct Draft {
+    steps: Vec<Step>,
+    kept: BTreeMap<Urn, Record>,
+    stuck: Vec<Stuck>,
+    stuck_urns: BTreeSet<Urn>,
+    forgotten: BTreeSet<Urn>,
+    problems: Vec<Problem>,
+    goals: BTreeMap<Urn, KeyedHash>,
+    made: BTreeMap<Urn, Op>,
+    /// For each planned resource, the steps that stand between it and what comes after.
+    frontiers: BTreeMap<Urn, BTreeSet<StepId>>,
+    ids: u32,
+}
+
+impl Draft {
+    fn next_id(&mut self) -> StepId {
+        self.ids += 1;
+        StepId(self.ids)
+    }
+
+    fn is_stuck(&self, urn: &Urn) -> bool {
+        self.stuck_urns.contains(urn)
+    }
+
+    fn stick(&mut self, urn: &Urn, why: StuckBy) {
+        self.stuck_urns.insert(urn.clone());
+        self.stuck.push(Stuck {
+            urn: urn.clone(),
+            why,
+        });
+    }
+
+    fn frontier(&self, dependencies: &BTreeSet<Urn>) -> BTreeSet<StepId> {
+        dependencies
+            .iter()
+            .filter_map(|urn| self.frontiers.get(urn))
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    fn keep(&mut self, urn: &Urn, goal: KeyedHash, record: Record, dependencies: &BTreeSet<Urn>) {
+        self.frontiers
+            .insert(urn.clone(), self.frontier(dependencies));
+        self.goals.insert(urn.clone(), goal);
+        self.kept.insert(urn.clone(), record);
+    }
+
+    fn add(&mut self, step: Step, goal: KeyedHash) {
+        self.frontiers
+            .insert(step.urn.clone(), BTreeSet::from([step.id]));
+        self.goals.insert(step.urn.clone(), goal);
+        self.made.insert(step.urn.clone(), step.op);
+        self.steps.push(step);
+    }
+
+    fn by_host(&self) -> BTreeMap<HostName, Vec<StepId>> {
+        let mut steps: BTreeMap<HostName, Vec<StepId>> = BTreeMap::new();
+        for step in &self.steps {
+            if let Some(host) = step.urn.host() {
+                steps.entry(host.clone()).or_default().push(step.id);
+            }
+        }
+        steps
+    }
+
+    /// Removals that turned out to be none are nothing to wait for.
+    fn drop_unknown_waits(&mut self) {
+        let known: BTreeSet<StepId> = self.steps.iter().map(|step| step.id).collect();
+        for step in &mut self.steps {
+            step.after.retain(|id| known.contains(id));
+        }
+    }
+}
+
+impl Upstream for Draft {
+    fn goal(&self, urn: &Urn) -> Option<&KeyedHash> {
+        self.goals.get(urn)
+    }
+
+    fn will_be_made(&self, urn: &Urn) -> bool {
+        matches!(self.made.get(urn), Some(Op::Create | Op::Replace))
+    }
+
+    fn will_change(&self, urn: &Urn) -> bool {
+        self.made.contains_key(urn)
+    }
+}

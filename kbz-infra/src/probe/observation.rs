@@ -1,0 +1,84 @@
+//! What a round of reads brought back.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Probe, Reading, Site};
+
+/// Why a site gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{site} does not answer: {why}")]
+pub struct Outage {
+    /// Who was asked.
+    pub site: String,
+    /// What happened.
+    pub why: String,
+}
+
+impl Outage {
+    /// An outage of `site`.
+    pub fn new(site: &Site, why: impl Into<String>) -> Self {
+        Self {
+            site: site.to_string(),
+            why: why.into(),
+        }
+    }
+}
+
+/// The answer to one probe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seen {
+    /// The site answered.
+    Read(Reading),
+    /// It did not, so nothing is known: neither presence nor absence.
+    Unreachable(Outage),
+}
+
+/// Everything that one round of reads brought back. Immutable once made.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Observation {
+    seen: BTreeMap<Probe, Seen>,
+}
+
+impl Observation {
+    /// The answer to `probe`, if it was asked.
+    pub fn get(&self, probe: &Probe) -> Option<&Seen> {
+        self.seen.get(probe)
+    }
+
+    /// How many answers there are.
+    pub fn len(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// Whether nothing was asked.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
+    /// All answers, in the order of their probes.
+    pub fn iter(&self) -> impl Iterator<Item = (&Probe, &Seen)> {
+        self.seen.iter()
+    }
+
+    /// The sites that gave no answer, each once.
+    pub fn outages(&self) -> BTreeMap<&Site, &Outage> {
+        self.seen
+            .iter()
+            .filter_map(|(probe, seen)| match seen {
+                Seen::Read(_) => None,
+                Seen::Unreachable(outage) => Some((&probe.site, outage)),
+            })
+            .collect()
+    }
+}
+
+impl FromIterator<(Probe, Seen)> for Observation {
+    fn from_iter<I: IntoIterator<Item = (Probe, Seen)>>(answers: I) -> Self {
+        Self {
+            seen: answers.into_iter().collect(),
+        }
+    }
+}

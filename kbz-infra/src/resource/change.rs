@@ -1,0 +1,184 @@
+//! What a kind answers when it is asked to plan: nothing to do, or a change and why.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::Effect;
+use crate::secret::KeyedHash;
+
+/// The answer of [`Resource::plan`](super::Resource::plan).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// A hash of the whole goal. Services that use the object are told apart by it whether
+    /// they run with its present form.
+    pub goal: KeyedHash,
+    /// What to do; `None` when the object is as declared.
+    pub change: Option<Change>,
+}
+
+/// One decided change of one object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// What kind of change.
+    pub op: Op,
+    /// Why, each with old and new value.
+    pub reasons: Vec<Reason>,
+    /// What it does to the service.
+    pub impact: Impact,
+    /// What is done, in order.
+    pub effects: Vec<Effect>,
+    /// What a person wants to see of it, besides the reasons.
+    pub details: Vec<Detail>,
+}
+
+/// The kinds of change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Op {
+    /// There is nothing yet.
+    Create,
+    /// It is there and becomes different.
+    Update,
+    /// It is there and is made anew.
+    Replace,
+    /// It is taken away.
+    Delete,
+    /// It is there as declared, and becomes ours.
+    Adopt,
+    /// Nothing about it changes, but something has to be done again.
+    Run,
+    /// The leader of a group moves.
+    Switchover,
+}
+
+impl Op {
+    /// The mark before a change; colour only repeats it.
+    pub fn mark(self) -> char {
+        match self {
+            Op::Create => '+',
+            Op::Update => '~',
+            Op::Replace => '±',
+            Op::Delete => '-',
+            Op::Adopt => '=',
+            Op::Run => '!',
+            Op::Switchover => '⇄',
+        }
+    }
+}
+
+/// What a change does to the service that the object is part of, from harmless to worst.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Impact {
+    /// Nothing that serves is touched.
+    #[default]
+    None,
+    /// A service reads its configuration again; connections stay.
+    Reload,
+    /// A service stops and starts; its connections end.
+    Restart,
+    /// The leader of a cluster moves; writes stop for moments.
+    Switchover,
+    /// What serves is taken away and made anew.
+    Recreate,
+    /// Data is lost.
+    DataLoss,
+}
+
+impl fmt::Display for Impact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Impact::None => "none",
+            Impact::Reload => "reload",
+            Impact::Restart => "restart",
+            Impact::Switchover => "switchover",
+            Impact::Recreate => "recreate",
+            Impact::DataLoss => "data loss",
+        })
+    }
+}
+
+/// Why something changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The world has no such object.
+    Missing,
+    /// A field differs.
+    Field {
+        /// Which.
+        name: String,
+        /// What the world has.
+        old: String,
+        /// What is declared.
+        new: String,
+    },
+    /// A field that holds a secret differs; neither value is shown.
+    SecretField {
+        /// Which.
+        name: String,
+    },
+    /// The content of a file differs; the details hold the diff.
+    Content,
+    /// The object is as declared but bears no mark of this stack.
+    Unmarked,
+    /// Something that a service uses has changed since the service read it.
+    Stale {
+        /// What it uses.
+        uses: String,
+    },
+    /// A condition does not hold.
+    Unmet {
+        /// What is waited for.
+        waiting: String,
+    },
+    /// The program no longer declares it.
+    Undeclared,
+    /// The stack is being destroyed.
+    Destroy,
+}
+
+impl Reason {
+    /// A field that differs.
+    pub fn field(name: impl Into<String>, old: impl fmt::Display, new: impl fmt::Display) -> Self {
+        Self::Field {
+            name: name.into(),
+            old: old.to_string(),
+            new: new.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Missing => f.write_str("is not there"),
+            Reason::Field { name, old, new } => write!(f, "{name}  {old} → {new}"),
+            Reason::SecretField { name } => write!(f, "{name}  (secret) changes"),
+            Reason::Content => f.write_str("its content differs"),
+            Reason::Unmarked => f.write_str("bears no mark of this stack"),
+            Reason::Stale { uses } => write!(f, "{uses} has changed since"),
+            Reason::Unmet { waiting } => write!(f, "waits for {waiting}"),
+            Reason::Undeclared => f.write_str("is no longer declared"),
+            Reason::Destroy => f.write_str("the stack is destroyed"),
+        }
+    }
+}
+
+/// What a person wants to see of a change. Secrets are taken out where it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Detail {
+    /// The old and the new text of a file, from which a diff is drawn.
+    Text {
+        /// What the host has; empty for a new file.
+        old: String,
+        /// What is declared.
+        new: String,
+    },
+    /// A remark.
+    Note(String),
+}

@@ -1,0 +1,38 @@
+//! What a program can say of any resource.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ident::{HostName, Urn};
+
+/// The name of a group whose members are disturbed one at a time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GroupName(pub String);
+
+impl fmt::Display for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// What a program can say of any resource.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Options {
+    /// Never delete or replace it: a plan that would is refused.
+    pub protect: bool,
+    /// Further resources that must be done before; a typed handle says this by itself.
+    pub depends_on: BTreeSet<Urn>,
+    /// Names of fields whose drift is left alone.
+    pub ignore_changes: BTreeSet<String>,
+    /// How long the effects of one change may take, instead of the kind's own limit.
+    pub timeout: Option<Duration>,
+    /// The group and the member that a change of it disturbs.
+    pub member_of: Option<(GroupName, HostName)>,
+    /// The objects that it lives in: while one of them is still to be created, what cannot
+    /// be read is absent by its parent, not unreachable.
+    pub within: BTreeSet<Urn>,
+}
