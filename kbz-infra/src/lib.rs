@@ -10,5 +10,6 @@ pub mod graph;
 pub mod ident;
 pub mod plan;
 pub mod probe;
+pub mod program;
 pub mod resource;
 pub mod secret;

@@ -1,0 +1,14 @@
+//! What a program is made from: its inputs.
+//!
+//! An inventory says which hosts there are ([`Inventory`]), a file of pins says which versions
+//! run ([`Versions`]), a file of mode 600 holds the secrets ([`Credentials`]), and `kbz.toml`
+//! says which of these, and which way to the hosts, an environment uses ([`Environments`]).
+//! Each reader checks its whole file and reports all mistakes at once, every one with file, line,
+//! column and cure ([`InputErrors`]). Reading knows no hosts and no graph, and writes nothing but
+//! a credentials file that does not exist yet.
+
+mod input;
+mod inventory;
+
+pub use input::InputErrors;
+pub use inventory::{Host, Inventory, Role, UnknownRole};
