@@ -9,6 +9,7 @@ pub mod effect;
 pub mod graph;
 pub mod ident;
 pub mod plan;
+pub mod primitive;
 pub mod probe;
 pub mod program;
 pub mod resource;
