@@ -153,6 +153,13 @@ pub struct UnknownSecret {
 #[serde(transparent)]
 pub struct KeyedHash(String);
 
+impl KeyedHash {
+    /// The hash as lower-case hex.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The values of the secrets of one run. Neither printed nor serialised.
 #[derive(Clone, Default)]
 pub struct Vault {

@@ -4,3 +4,10 @@
 //! async or IO; the interpreters carry out what a kind says.
 
 pub mod hetzner_lb;
+//! The kinds of resources, one module each: its type, its probes, its plan. Pure.
+
+pub mod file;
+pub mod systemd_unit;
+
+pub use file::File;
+pub use systemd_unit::SystemdUnit;

@@ -5,6 +5,7 @@
 
 mod change;
 mod claim;
+mod content;
 mod context;
 mod options;
 mod record;
@@ -14,6 +15,7 @@ use std::fmt;
 
 pub use change::{Change, Detail, Impact, Op, Planned, Reason};
 pub use claim::{Claim, Endpoint};
+pub use content::Content;
 pub use context::{Blocked, Context, PlanError, Upstream};
 pub use options::{GroupName, Options};
 pub use record::{Record, Removal};

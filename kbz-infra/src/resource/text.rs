@@ -99,6 +99,30 @@ impl Text {
         Ok(whole)
     }
 
+    /// `old` as a person may see it: where a line of this text holds a secret, what the old
+    /// text has in that line's place is hidden, even a value that is no longer known.
+    pub fn mask_old(&self, old: &str) -> String {
+        let shown = self.to_string();
+        let prefixes: Vec<&str> = shown
+            .lines()
+            .filter_map(|line| line.split_once("(secret ").map(|(prefix, _)| prefix))
+            .collect();
+        let masked = old.lines().map(|line| {
+            match prefixes
+                .iter()
+                .find(|prefix| !prefix.is_empty() && line.starts_with(**prefix))
+            {
+                Some(prefix) => format!("{prefix}(secret, as it was)"),
+                None => line.to_owned(),
+            }
+        });
+        let mut text = masked.collect::<Vec<_>>().join("\n");
+        if old.ends_with('\n') {
+            text.push('\n');
+        }
+        text
+    }
+
     /// The digest of the text with its secrets filled in: what the host's own hash is
     /// compared with.
     pub fn digest(&self, vault: &Vault) -> Result<Digest, UnknownSecret> {

@@ -1,0 +1,287 @@
+//! The state of a systemd unit: enabled, running, and running with its present configuration.
+//!
+//! Read: load, active and enabled state, and the stamp in the host's registry that says what
+//! the unit was last started or reloaded with. Drift seen: a stopped, disabled or failed unit,
+//! and one that has not yet read what it uses. A crash between the write of a configuration
+//! file and the reload loses nothing: the stamp still names the old configuration.
+//!
+//! The unit's file is a [`File`](super::File) of its own.
+
+use std::collections::BTreeSet;
+
+use crate::effect::{Action, Effect, UnitVerb};
+use crate::ident::{Digest, HostName, Urn};
+use crate::probe::{Probe, Site, Stamp, Unit, UnitReading};
+use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Removal, Resource};
+use crate::secret::KeyedHash;
+
+/// The state of a systemd unit.
+#[derive(Debug, Clone)]
+pub struct SystemdUnit {
+    host: HostName,
+    name: String,
+    running: bool,
+    reload_on: BTreeSet<Urn>,
+    restart_on: BTreeSet<Urn>,
+}
+
+impl SystemdUnit {
+    /// The kind's name in addresses.
+    pub const KIND: &'static str = "unit";
+
+    /// A unit that is enabled and runs; `name` with its suffix, such as `.service`.
+    pub fn on(host: &HostName, name: impl Into<String>) -> Self {
+        Self {
+            host: host.clone(),
+            name: name.into(),
+            running: true,
+            reload_on: BTreeSet::new(),
+            restart_on: BTreeSet::new(),
+        }
+    }
+
+    /// A unit that is stopped and disabled; one that does not exist is fine.
+    pub fn stopped(mut self) -> Self {
+        self.running = false;
+        self
+    }
+
+    /// Reloads the unit when one of these resources is other than at the last reload.
+    pub fn reload_on(mut self, used: impl IntoIterator<Item = Urn>) -> Self {
+        self.reload_on.extend(used);
+        self
+    }
+
+    /// Restarts the unit when one of these resources is other than at the last start.
+    pub fn restart_on(mut self, used: impl IntoIterator<Item = Urn>) -> Self {
+        self.restart_on.extend(used);
+        self
+    }
+
+    fn site(&self) -> Site {
+        Site::Host(self.host.clone())
+    }
+
+    fn unit(&self) -> Unit {
+        Unit {
+            name: self.name.clone(),
+        }
+    }
+
+    fn stamp(&self, what: &str) -> Stamp {
+        Stamp {
+            name: format!("{}.{what}", self.name),
+        }
+    }
+
+    fn systemd(&self, verb: UnitVerb) -> Effect {
+        Effect::on(
+            &self.host,
+            Action::Systemd {
+                verb,
+                unit: self.name.clone(),
+            },
+        )
+    }
+
+    /// Whether what the unit uses is other than its stamp says.
+    fn is_stale(
+        &self,
+        context: &Context<'_>,
+        what: &str,
+        in_use: Option<&KeyedHash>,
+    ) -> Result<bool, PlanError> {
+        let Some(in_use) = in_use else {
+            return Ok(false);
+        };
+        Ok(context.ask(&self.site(), &self.stamp(what))?.0.as_ref() != Some(in_use))
+    }
+
+    fn start(
+        &self,
+        found: &UnitReading,
+        context: &Context<'_>,
+    ) -> Result<Option<Change>, PlanError> {
+        let restart_with = in_use(context, &self.restart_on);
+        let reload_with = in_use(context, &self.reload_on);
+        let restart = self.is_stale(context, RESTART, restart_with.as_ref())?
+            || self
+                .restart_on
+                .iter()
+                .any(|urn| context.upstream().will_be_made(urn));
+        let reload = self.is_stale(context, RELOAD, reload_with.as_ref())?;
+        let enabled = matches!(found.enabled.as_str(), "enabled" | "static" | "generated");
+        let active = found.active == "active";
+        let mut reasons = Vec::new();
+        let mut effects = Vec::new();
+        if !enabled {
+            reasons.push(Reason::field("enabled", or_none(&found.enabled), "enabled"));
+            effects.push(self.systemd(UnitVerb::Enable));
+        } else if found.stale || restart {
+            effects.push(self.systemd(UnitVerb::DaemonReload));
+        }
+        let mut impact = Impact::None;
+        if !active {
+            reasons.push(Reason::field("active", or_none(&found.active), "active"));
+            // A unit that is about to start again by itself is brought up afresh.
+            effects.push(self.systemd(UnitVerb::Restart));
+        } else if restart {
+            reasons.extend(stale(&self.restart_on, context));
+            effects.push(self.systemd(UnitVerb::Restart));
+            impact = Impact::Restart;
+        } else if reload {
+            reasons.extend(stale(&self.reload_on, context));
+            effects.push(self.systemd(UnitVerb::Reload));
+            impact = Impact::Reload;
+        }
+        if reasons.is_empty() {
+            return Ok(None);
+        }
+        for (what, value) in [(RESTART, restart_with), (RELOAD, reload_with)] {
+            let Some(value) = value else { continue };
+            let name = self.stamp(what).name;
+            effects.push(Effect::on(&self.host, Action::Stamp { name, value }));
+        }
+        let op = if found.exists() && enabled {
+            Op::Update
+        } else {
+            Op::Create
+        };
+        Ok(Some(Change {
+            op,
+            reasons,
+            impact,
+            effects,
+            details: Vec::new(),
+        }))
+    }
+
+    fn stop(&self, found: &UnitReading) -> Option<Change> {
+        let active = matches!(found.active.as_str(), "active" | "activating" | "reloading");
+        let enabled = found.enabled == "enabled";
+        if !found.exists() || (!active && !enabled) {
+            return None;
+        }
+        let mut reasons = Vec::new();
+        if active {
+            reasons.push(Reason::field("active", &found.active, "inactive"));
+        }
+        if enabled {
+            reasons.push(Reason::field("enabled", &found.enabled, "disabled"));
+        }
+        Some(Change {
+            op: Op::Update,
+            reasons,
+            impact: if active {
+                Impact::Restart
+            } else {
+                Impact::None
+            },
+            effects: vec![
+                self.systemd(UnitVerb::Stop),
+                self.systemd(UnitVerb::Disable),
+            ],
+            details: Vec::new(),
+        })
+    }
+}
+
+/// The stamp of the last start.
+const RESTART: &str = "start";
+/// The stamp of the last reload.
+const RELOAD: &str = "reload";
+
+impl Resource for SystemdUnit {
+    fn urn(&self) -> Urn {
+        Urn::on(Self::KIND, &self.host, &self.name)
+    }
+
+    fn probes(&self) -> Vec<Probe> {
+        let mut probes = vec![Probe::host(&self.host, self.unit())];
+        if !self.restart_on.is_empty() {
+            probes.push(Probe::host(&self.host, self.stamp(RESTART)));
+        }
+        if !self.reload_on.is_empty() {
+            probes.push(Probe::host(&self.host, self.stamp(RELOAD)));
+        }
+        probes
+    }
+
+    fn plan(&self, context: &Context<'_>) -> Result<Planned, PlanError> {
+        let found = context.ask(&self.site(), &self.unit())?;
+        let change = if self.running {
+            self.start(found, context)?
+        } else {
+            self.stop(found)
+        };
+        let goal = Digest::of_parts([self.name.as_str(), if self.running { "on" } else { "off" }]);
+        Ok(Planned {
+            goal: context.keyed(&goal),
+            change,
+        })
+    }
+
+    fn removal(&self) -> Removal {
+        if !self.running {
+            // A unit that was kept stopped stays as it is.
+            return Removal::default();
+        }
+        let mut effects = vec![
+            self.systemd(UnitVerb::Stop),
+            self.systemd(UnitVerb::Disable),
+        ];
+        for what in [RESTART, RELOAD] {
+            let name = self.stamp(what).name;
+            effects.push(Effect::on(&self.host, Action::RemoveStamp { name }));
+        }
+        Removal {
+            probes: vec![Probe::host(&self.host, self.unit())],
+            effects,
+            data_loss: false,
+        }
+    }
+
+    fn summary(&self) -> String {
+        if self.running {
+            "enabled, started"
+        } else {
+            "stopped, disabled"
+        }
+        .to_owned()
+    }
+}
+
+/// What a unit uses now, as one hash; `None` when it uses nothing.
+fn in_use(context: &Context<'_>, used: &BTreeSet<Urn>) -> Option<KeyedHash> {
+    if used.is_empty() {
+        return None;
+    }
+    let goals = used.iter().map(|urn| match context.upstream().goal(urn) {
+        Some(goal) => format!("{urn} {}", goal.as_str()),
+        None => format!("{urn} unknown"),
+    });
+    Some(context.keyed(&Digest::of_parts(goals)))
+}
+
+fn or_none(state: &str) -> &str {
+    if state.is_empty() { "none" } else { state }
+}
+
+/// The resources that are known to change, or all of them when the change was earlier.
+fn stale(used: &BTreeSet<Urn>, context: &Context<'_>) -> Vec<Reason> {
+    let changing: Vec<&Urn> = used
+        .iter()
+        .filter(|urn| context.upstream().will_change(urn))
+        .collect();
+    let named: Vec<&Urn> = if changing.is_empty() {
+        used.iter().collect()
+    } else {
+        changing
+    };
+    named
+        .into_iter()
+        .map(|urn| Reason::Stale {
+            uses: urn.to_string(),
+        })
+        .collect()
+}
