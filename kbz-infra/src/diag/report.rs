@@ -51,6 +51,13 @@ impl Report {
         self
     }
 
+    /// The same findings in the order of their places, those without a place first.
+    pub fn by_place(mut self) -> Self {
+        self.findings
+            .sort_by(|a, b| a.location().cmp(&b.location()));
+        self
+    }
+
     /// The number of errors and warnings in words: `2 errors, 1 warning`.
     pub fn summary(&self) -> String {
         let counted = |severity: Severity| match self.count(severity) {

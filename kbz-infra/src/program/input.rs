@@ -66,7 +66,7 @@ impl Faults {
 
     pub(super) fn into_errors(self) -> InputErrors {
         InputErrors {
-            report: self.report,
+            report: self.report.by_place(),
         }
     }
 }

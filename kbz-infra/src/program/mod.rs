@@ -9,6 +9,8 @@
 
 mod input;
 mod inventory;
+mod versions;
 
 pub use input::InputErrors;
 pub use inventory::{Host, Inventory, Role, UnknownRole};
+pub use versions::{ImagePin, PostgresVersion, Version, Versions};
