@@ -14,3 +14,15 @@ pub mod probe;
 pub mod program;
 pub mod resource;
 pub mod secret;
+
+/// Everything that a program needs to name.
+pub mod prelude {
+    pub use crate::ident::{HostName, StackName, Urn};
+    pub use crate::primitive::*;
+    pub use crate::program::{
+        Component, DeclareExt as _, Handle, Host, Inventory, Program, Result, Role, Scope, Stack,
+        Versions,
+    };
+    pub use crate::resource::{Resource, Text};
+    pub use crate::secret::SecretRef;
+}

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ident::Place;
+
 /// A place in a source file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SourceLocation {
@@ -54,6 +56,12 @@ impl SourceLocation {
 impl From<&Location<'_>> for SourceLocation {
     fn from(place: &Location<'_>) -> Self {
         Self::new(place.file(), place.line(), place.column(), 0)
+    }
+}
+
+impl From<&Place> for SourceLocation {
+    fn from(place: &Place) -> Self {
+        Self::new(place.file.clone(), place.line, place.column, 0)
     }
 }
 

@@ -7,10 +7,18 @@
 //! column and cure ([`InputErrors`]). Reading knows no hosts and no graph, and writes nothing but
 //! a credentials file that does not exist yet.
 
+mod declare;
+mod handle;
 mod input;
 mod inventory;
+mod scope;
+mod stack;
 mod versions;
 
+pub use declare::{Component, Declarable, DeclareExt, With};
+pub use handle::Handle;
 pub use input::InputErrors;
 pub use inventory::{Host, Inventory, Role, UnknownRole};
+pub use scope::Scope;
+pub use stack::{Export, ImageBase, Program, ProgramError, Result, Settings, Stack};
 pub use versions::{ImagePin, PostgresVersion, Version, Versions};

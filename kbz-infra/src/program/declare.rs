@@ -1,0 +1,198 @@
+//! What a program can declare: resources, components, and either with options.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Handle;
+use super::Result;
+use super::scope::Scope;
+use crate::ident::{HostName, Urn};
+use crate::resource::{GroupName, Options, Resource};
+
+/// A part of a system that expands into resources. Pure: it declares, and does nothing.
+pub trait Component: fmt::Debug + Send + Sync + 'static {
+    /// The component's address, unique in the stack.
+    fn urn(&self) -> Urn;
+
+    /// The component in a few words, for the right-hand side of a preview.
+    fn summary(&self) -> String {
+        String::new()
+    }
+
+    /// Declares what it is made of. Called once, when the whole program has run, so that it may
+    /// ask for everything else that was declared ([`Scope::all`]).
+    fn expand(&self, scope: &mut Scope<'_>) -> Result<()>;
+}
+
+/// A declaration as the stack keeps it until the program has run.
+#[derive(Debug, Clone)]
+pub(super) enum Entry {
+    Resource(Arc<dyn Resource>),
+    Component(Arc<dyn Component>),
+}
+
+/// What can be given to [`Stack::add`](super::Stack::add). The parameter only tells the two
+/// implementations apart and is always inferred.
+pub trait Declarable<Sort>: Sized {
+    /// What the handle points to.
+    type Declared;
+
+    #[doc(hidden)]
+    fn into_parts(self) -> Parts<Self::Declared>;
+}
+
+/// A declaration taken apart.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Parts<T> {
+    pub(super) urn: Urn,
+    pub(super) declared: Arc<T>,
+    pub(super) entry: Entry,
+    pub(super) options: Options,
+}
+
+/// Tells resources apart for [`Declarable`].
+#[derive(Debug)]
+pub struct ResourceSort;
+/// Tells components apart for [`Declarable`].
+#[derive(Debug)]
+pub struct ComponentSort;
+/// Tells declarations with options apart for [`Declarable`].
+#[derive(Debug)]
+pub struct WithSort<S>(std::marker::PhantomData<S>);
+
+impl<R: Resource> Declarable<ResourceSort> for R {
+    type Declared = R;
+
+    fn into_parts(self) -> Parts<R> {
+        let declared = Arc::new(self);
+        Parts {
+            urn: declared.urn(),
+            entry: Entry::Resource(Arc::clone(&declared) as Arc<dyn Resource>),
+            declared,
+            options: Options::default(),
+        }
+    }
+}
+
+impl<C: Component> Declarable<ComponentSort> for C {
+    type Declared = C;
+
+    fn into_parts(self) -> Parts<C> {
+        let declared = Arc::new(self);
+        Parts {
+            urn: declared.urn(),
+            entry: Entry::Component(Arc::clone(&declared) as Arc<dyn Component>),
+            declared,
+            options: Options::default(),
+        }
+    }
+}
+
+impl<S, D: Declarable<S>> Declarable<WithSort<S>> for With<D> {
+    type Declared = D::Declared;
+
+    fn into_parts(self) -> Parts<D::Declared> {
+        let mut parts = self.inner.into_parts();
+        parts.options = merged(parts.options, self.options);
+        parts
+    }
+}
+
+/// A declaration with options.
+#[derive(Debug, Clone)]
+pub struct With<D> {
+    inner: D,
+    options: Options,
+}
+
+/// What can be said of any declaration, resource or component. What is said of a component
+/// holds for every resource in it.
+///
+/// ```
+/// use kbz_infra::prelude::*;
+///
+/// let host = HostName::new("haproxy-01")?;
+/// let motd = File::on(&host, "/etc/motd").content("hello\n").protect().ignore_changes(["mode"]);
+/// # Ok::<(), kbz_infra::ident::InvalidName>(())
+/// ```
+pub trait DeclareExt: Sized {
+    /// Adds options.
+    fn with(self, change: impl FnOnce(&mut Options)) -> With<Self>;
+
+    /// Never deletes or replaces it: a plan that would is refused.
+    fn protect(self) -> With<Self> {
+        self.with(|options| options.protect = true)
+    }
+
+    /// Does `other` before; a handle given to the declaration says this by itself.
+    fn depends_on<T>(self, other: &Handle<T>) -> With<Self> {
+        let urn = other.urn().clone();
+        self.with(|options| {
+            options.depends_on.insert(urn);
+        })
+    }
+
+    /// Leaves drift of these fields alone.
+    fn ignore_changes<F: Into<String>>(self, fields: impl IntoIterator<Item = F>) -> With<Self> {
+        let fields: BTreeSet<String> = fields.into_iter().map(Into::into).collect();
+        self.with(|options| options.ignore_changes.extend(fields))
+    }
+
+    /// How long one change of it may take.
+    fn timeout(self, limit: Duration) -> With<Self> {
+        self.with(|options| options.timeout = Some(limit))
+    }
+
+    /// Does `urns` before.
+    fn after(self, urns: impl IntoIterator<Item = Urn>) -> With<Self> {
+        self.with(|options| options.depends_on.extend(urns))
+    }
+
+    /// Names the objects that it lives in: while one is still to be made, it is absent by its
+    /// parent and not unreachable. Includes the dependency.
+    fn within(self, parents: impl IntoIterator<Item = Urn>) -> With<Self> {
+        self.with(|options| options.within.extend(parents))
+    }
+
+    /// A change of it disturbs this member of a group.
+    fn member_of(self, group: &GroupName, member: &HostName) -> With<Self> {
+        let member = (group.clone(), member.clone());
+        self.with(|options| options.member_of = Some(member))
+    }
+}
+
+impl<R> DeclareExt for R
+where
+    R: fmt::Debug + Send + Sync + 'static,
+{
+    fn with(self, change: impl FnOnce(&mut Options)) -> With<Self> {
+        let mut options = Options::default();
+        change(&mut options);
+        With {
+            inner: self,
+            options,
+        }
+    }
+}
+
+/// The options of `first` with those of `second` added; where both say something, `second`
+/// holds.
+pub(super) fn merged(first: Options, second: Options) -> Options {
+    let both = |mut a: BTreeSet<Urn>, b: BTreeSet<Urn>| {
+        a.extend(b);
+        a
+    };
+    let mut ignore_changes = first.ignore_changes;
+    ignore_changes.extend(second.ignore_changes);
+    Options {
+        protect: first.protect || second.protect,
+        depends_on: both(first.depends_on, second.depends_on),
+        ignore_changes,
+        timeout: second.timeout.or(first.timeout),
+        member_of: second.member_of.or(first.member_of),
+        within: both(first.within, second.within),
+    }
+}
