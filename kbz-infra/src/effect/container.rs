@@ -49,6 +49,37 @@ pub struct ContainerSpec {
     pub labels: BTreeMap<String, String>,
 }
 
+/// Docker's own size of `/dev/shm`.
+const DEFAULT_SHM: u64 = 64 << 20;
+/// Docker's own grace between the request to stop and the kill, in seconds.
+const DEFAULT_GRACE: u32 = 10;
+
+impl ContainerSpec {
+    /// A container of an image with Docker's defaults, but with bounded logs.
+    pub fn new(name: impl Into<String>, image: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            image: image.into(),
+            command: Vec::new(),
+            user: String::new(),
+            env: BTreeMap::new(),
+            mounts: BTreeMap::new(),
+            tmpfs: BTreeMap::new(),
+            shm_size: DEFAULT_SHM,
+            ulimits: BTreeMap::new(),
+            oom_score_adj: 0,
+            memory: 0,
+            cap_add: Vec::new(),
+            cap_drop: Vec::new(),
+            restart: RestartPolicy::No,
+            stop_grace: DEFAULT_GRACE,
+            stop_signal: String::new(),
+            logs: LogLimits::default(),
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
 /// A directory of the host inside a container. Directories only: a mounted file would show
 /// its old content for ever after an atomic replace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::probe::{ClusterReading, MemberRole, Probe, Reading};
+use crate::probe::{ClusterReading, LoadBalancerReading, MemberRole, Probe, Reading};
 
 /// Waits until a condition holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,12 @@ pub enum Condition {
     },
     /// The database answers.
     RoleExists,
+    /// A load balancer hands connections on: each of its services has targets that its health
+    /// checks find well.
+    LoadBalancerHealthy {
+        /// How many well targets each service needs.
+        min_targets: usize,
+    },
 }
 
 /// What a closed gate waits for, as a person reads it.
@@ -58,6 +64,9 @@ impl Gate {
             }
             (Condition::RoleExists, Reading::Role(crate::probe::RoleReading::Absent)) => {
                 Err(Waiting("the role".to_owned()))
+            }
+            (Condition::LoadBalancerHealthy { min_targets }, Reading::LoadBalancer(balancer)) => {
+                balancer_healthy(balancer, *min_targets)
             }
             (condition, _) => Err(Waiting(format!("an answer that {condition:?} can judge"))),
         }
@@ -115,4 +124,20 @@ fn count(cluster: &ClusterReading, role: MemberRole) -> usize {
         .iter()
         .filter(|member| member.role == role)
         .count()
+}
+
+fn balancer_healthy(balancer: &LoadBalancerReading, min_targets: usize) -> Result<(), Waiting> {
+    let Some(state) = &balancer.0 else {
+        return Err(Waiting("the load balancer".to_owned()));
+    };
+    for service in &state.services {
+        let port = service.listen_port;
+        let healthy = state.healthy_targets(port).len();
+        if healthy < min_targets {
+            return Err(Waiting(format!(
+                "port {port}: {healthy} of {min_targets} targets healthy"
+            )));
+        }
+    }
+    Ok(())
 }

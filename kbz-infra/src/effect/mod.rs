@@ -9,6 +9,7 @@ mod firewall;
 mod gate;
 mod image;
 mod interpreter;
+pub mod load_balancer;
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,8 @@ pub enum PreImage {
     Absent,
     /// A file with this content.
     Content(Digest),
+    /// A symbolic link, whose place is taken; what it points to stays as it is.
+    Link,
 }
 
 /// Who owns a file or directory.
@@ -275,6 +278,19 @@ pub enum Action {
     RestartMember {
         /// The member's name.
         member: String,
+    },
+    /// Carries out one change of a Hetzner load balancer.
+    ChangeLoadBalancer {
+        /// The load balancer's name, unique in its project.
+        name: String,
+        /// What changes.
+        change: Box<load_balancer::LoadBalancerChange>,
+    },
+    /// Deletes a Hetzner load balancer that bears this stack's label, protected from deletion
+    /// or not; one that is gone is fine, one of others is refused.
+    DeleteLoadBalancer {
+        /// The load balancer's name.
+        name: String,
     },
     /// Waits until a condition holds.
     Gate(Gate),

@@ -261,8 +261,10 @@ impl<'a> Planner<'a> {
 
     /// Whether an object is there, as far as its own probes tell.
     fn presence(&self, record: &Record) -> Result<bool, crate::probe::Outage> {
-        // Without probes nothing tells; its removal is idempotent, so it is simply done.
-        let mut present = record.removal.probes.is_empty();
+        // Without probes nothing tells; its removal is idempotent, so it is simply done. What
+        // has no effects of removal leaves nothing behind, and is only forgotten.
+        let removal = &record.removal;
+        let mut present = removal.probes.is_empty() && !removal.effects.is_empty();
         for probe in &record.removal.probes {
             match self.observation.get(probe) {
                 Some(Seen::Read(reading)) => present |= !reading.is_absent(),

@@ -4,6 +4,7 @@
 //! [`Reading`]; what does not answer is an [`Outage`], which is never taken for absence. All
 //! probes of a site travel together, so a read costs one round trip however many there are.
 
+mod balancer;
 mod cluster;
 mod docker;
 mod file;
@@ -13,6 +14,7 @@ mod sql;
 
 use serde::{Deserialize, Serialize};
 
+pub use balancer::LoadBalancerReading;
 pub use cluster::{ClusterMember, ClusterReading, DcsReading, MemberRole, RaftReading};
 pub use docker::{ContainerReading, ImageReading, ImageUserReading};
 pub use file::{FileReading, Node, Ownership, PathReading};
@@ -247,6 +249,11 @@ vocabulary! {
     Cluster {} -> ClusterReading;
     /// The dynamic configuration of a Patroni cluster.
     Dcs {} -> DcsReading;
+    /// A load balancer of the Hetzner Cloud project.
+    LoadBalancer {
+        /// Its name, unique in the project.
+        name: String,
+    } -> LoadBalancerReading;
 }
 
 impl Reading {
@@ -263,6 +270,7 @@ impl Reading {
             Reading::Database(database) => *database == DatabaseReading::Absent,
             Reading::Extension(extension) => *extension == ExtensionReading::Absent,
             Reading::Dcs(dcs) => dcs.0.is_none(),
+            Reading::LoadBalancer(balancer) => balancer.0.is_none(),
             Reading::Cluster(cluster) => cluster.members.is_empty(),
             Reading::Swap(swap) => swap.0.is_empty(),
             Reading::SysctlValue(value) => value.0.is_none(),

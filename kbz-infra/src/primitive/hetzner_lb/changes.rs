@@ -16,9 +16,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::change::LoadBalancerChange as Change;
-use super::spec::{LABEL_PREFIX, LoadBalancerSpec, capacity};
-use super::state::{LoadBalancerState, TargetRef, TargetState};
+use crate::effect::load_balancer::{
+    LABEL_PREFIX, LoadBalancerChange as Change, LoadBalancerSpec, LoadBalancerState, TargetRef,
+    TargetState, capacity,
+};
 
 /// The steps from `state` (`None`: there is no balancer of that name) to `spec`, in order.
 ///

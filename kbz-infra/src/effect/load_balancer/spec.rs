@@ -205,7 +205,7 @@ pub enum SpecFault {
 }
 
 /// What the known types hold: services, targets.
-pub(super) fn capacity(load_balancer_type: &str) -> Option<(usize, usize)> {
+pub(crate) fn capacity(load_balancer_type: &str) -> Option<(usize, usize)> {
     match load_balancer_type {
         "lb11" => Some((5, 25)),
         "lb21" => Some((15, 75)),

@@ -1,0 +1,28 @@
+//! A Hetzner load balancer in the terms of a declaration.
+//!
+//! What is wanted ([`LoadBalancerSpec`]), what is read ([`LoadBalancerState`]) and the single
+//! changes between them ([`LoadBalancerChange`]). Each change knows whether it already holds,
+//! may be done, or meets a world that the plan did not see
+//! ([`LoadBalancerChange::standing`]), so carrying it out twice is the same as once; [`model`]
+//! is what a change does to a state, for simulations and proofs.
+//!
+//! Targets are private addresses, because that is what an inventory knows. Hetzner itself
+//! tells cloud servers (by id) from dedicated ones (by address) and refuses one for the
+//! other; the interpreter finds out which an address is.
+
+mod change;
+pub mod model;
+mod open;
+mod spec;
+mod state;
+
+pub use change::{Disturbance, LoadBalancerChange, Standing};
+pub(crate) use spec::capacity;
+pub use spec::{
+    HealthCheck, HttpCheck, LABEL_PREFIX, LABEL_STACK, LoadBalancerSpec, NetworkSpec, Service,
+    SpecFault,
+};
+pub use state::{
+    Algorithm, CheckProtocol, Health, LoadBalancerState, NetworkState, Protocol, TargetRef,
+    TargetState,
+};
