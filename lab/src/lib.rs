@@ -1,3 +1,72 @@
 //! Production on one machine.
+//!
+//! A lab is made of hosts like the real ones: each a container of the machine's own Docker
+//! Engine that boots systemd and has sshd, UFW, an XFS data disk and *its own* dockerd.
+//! They are reached as in production, by SSH through a bastion, and by nothing else. Their
+//! network carries production's addresses, and neither the machine nor any container has
+//! a way from it to the world or from the world to it.
+//!
+//! The lab makes its images from Debian packages, so it needs a Debian mirror once and no
+//! registry at all. Everything that it makes carries the label `kbz.lab`; [`Lab::down`]
+//! leaves nothing behind.
+//!
+//! Limits: all hosts share the machine's kernel, so clocks cannot differ and loop devices
+//! are the machine's; a machine has each subnet once, so two labs side by side need two
+//! subnets.
 
+mod access;
 pub mod balancer;
+mod boot;
+mod container;
+mod down;
+mod engine;
+mod event;
+mod filelock;
+mod keys;
+mod loops;
+mod machine;
+mod network;
+mod ports;
+pub mod rootfs;
+mod spec;
+mod up;
+
+pub use access::{AccessError, HostAccess, LabAccess, ServiceAccess};
+pub use down::DownError;
+pub use engine::{Engine, EngineError, LAB_LABEL};
+pub use event::{Events, LabEvent};
+pub use filelock::{FileLock, LockError, lock_subnet};
+pub use keys::KeyError;
+pub use machine::{Obstacle, PreflightError};
+pub use ports::PortError;
+pub use spec::{
+    BalancerSpec, BastionSpec, DataDisk, HostSpec, LabName, LabSpec, Publish, SpecError,
+    lab_directory,
+};
+pub use up::UpError;
+
+/// The label of every image that labs make; its value is the recipe's name.
+pub const IMAGE_LABEL: &str = "kbz.lab.image";
+
+/// What can be done with a lab.
+#[derive(Debug)]
+pub struct Lab;
+
+impl Lab {
+    /// Makes the lab, or what is missing of it. Fast where nothing is missing; what is
+    /// broken is repaired, or made again.
+    pub async fn up(spec: &LabSpec, events: &Events) -> Result<LabAccess, UpError> {
+        up::up(spec, events).await
+    }
+
+    /// Removes everything of a lab, whatever state it is in; whether there was anything.
+    /// The images stay unless `images` says otherwise: they are shared by all labs.
+    pub async fn down(
+        name: &LabName,
+        state: &std::path::Path,
+        images: bool,
+        events: &Events,
+    ) -> Result<bool, DownError> {
+        down::down(name, state, images, events).await
+    }
+}
