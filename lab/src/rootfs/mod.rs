@@ -62,7 +62,9 @@ impl Recipe {
         field(self.suite.as_bytes());
         for list in [&self.packages, &self.customize, &self.instructions] {
             field(&list.len().to_be_bytes());
-            list.iter().for_each(|item| field(item.as_bytes()));
+            for item in list {
+                field(item.as_bytes());
+            }
         }
         for file in &self.files {
             field(file.path.as_bytes());
