@@ -7,6 +7,7 @@
 pub mod diag;
 pub mod effect;
 pub mod graph;
+pub mod host;
 pub mod ident;
 pub mod plan;
 pub mod primitive;

@@ -97,3 +97,31 @@ impl FromStr for PresetServer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn a_short_command_line_is_enough() {
+        let line = "balancer --state /state/world.json --token one,two \
+                    --server haproxy-01=10.0.0.11,role=lb --server haproxy-02=10.0.0.12";
+        let options = Program::try_parse_from(line.split_whitespace())
+            .unwrap()
+            .options;
+        assert_eq!(options.tokens, ["one", "two"]);
+        assert_eq!(options.servers[0].labels["role"], "lb");
+        assert_eq!(options.servers[1].address, IpAddr::from([10, 0, 0, 12]));
+        assert_eq!(options.seconds(3), Duration::from_secs(3));
+        let bad = "balancer --state s --token t --server haproxy-01";
+        assert!(Program::try_parse_from(bad.split_whitespace()).is_err());
+    }
+}

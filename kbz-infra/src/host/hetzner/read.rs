@@ -1,0 +1,211 @@
+//! Reading balancers, servers and networks.
+
+use futures::future::try_join_all;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::attempt::Call;
+use super::client::HetznerClient;
+use super::error::HetznerError;
+use super::patience::Clock;
+use super::wire;
+use crate::primitive::hetzner_lb::{
+    Algorithm, LoadBalancerState, NetworkState, Service, TargetRef, TargetState,
+};
+
+/// The largest page that the API gives.
+const PER_PAGE: &str = "50";
+
+impl HetznerClient {
+    /// The balancer of a name, or `None` where the project has none.
+    pub async fn read(&self, name: &str) -> Result<Option<LoadBalancerState>, HetznerError> {
+        self.read_within(name, &Clock::start(self.patience())).await
+    }
+
+    /// All balancers, or those that a label selector chooses, for example
+    /// `kbz.stack=keybuzz`.
+    pub async fn list(
+        &self,
+        label_selector: Option<&str>,
+    ) -> Result<Vec<LoadBalancerState>, HetznerError> {
+        let clock = Clock::start(self.patience());
+        let mut call = Call::get("/load_balancers");
+        if let Some(selector) = label_selector {
+            call = call.query("label_selector", selector);
+        }
+        let found = self.pages(call, "load_balancers", &clock).await?;
+        try_join_all(
+            found
+                .into_iter()
+                .map(|balancer| self.complete(balancer, &clock)),
+        )
+        .await
+    }
+
+    pub(super) async fn read_within(
+        &self,
+        name: &str,
+        clock: &Clock,
+    ) -> Result<Option<LoadBalancerState>, HetznerError> {
+        let call = Call::get("/load_balancers").query("name", name);
+        let found: Vec<wire::LoadBalancer> = self.pages(call, "load_balancers", clock).await?;
+        match found.into_iter().find(|balancer| balancer.name == name) {
+            Some(balancer) => self.complete(balancer, clock).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Adds what the balancer only refers to: its network's name, its servers' addresses.
+    async fn complete(
+        &self,
+        balancer: wire::LoadBalancer,
+        clock: &Clock,
+    ) -> Result<LoadBalancerState, HetznerError> {
+        let place = balancer
+            .private_net
+            .first()
+            .and_then(|net| Some((net.network?, net.ip?)));
+        let network = async {
+            let Some((id, ip)) = place else {
+                return Ok(None);
+            };
+            let name = self.network_name(id, clock).await?;
+            Ok(Some(NetworkState { id, name, ip }))
+        };
+        let of_network = place.map(|(id, _)| id);
+        let targets = balancer
+            .targets
+            .iter()
+            .map(|t| self.target(t, of_network, clock));
+        let (network, targets) = tokio::try_join!(network, try_join_all(targets))?;
+        Ok(LoadBalancerState {
+            id: balancer.id,
+            name: balancer.name,
+            load_balancer_type: balancer.load_balancer_type.name,
+            location: balancer.location.name,
+            network,
+            public_interface: balancer.public_net.is_some_and(|net| net.enabled),
+            algorithm: Algorithm::from(balancer.algorithm.r#type),
+            labels: balancer.labels,
+            delete_protection: balancer
+                .protection
+                .is_some_and(|protection| protection.delete),
+            services: balancer.services.into_iter().map(Service::from).collect(),
+            targets,
+        })
+    }
+
+    async fn target(
+        &self,
+        target: &wire::Target,
+        network: Option<u64>,
+        clock: &Clock,
+    ) -> Result<TargetState, HetznerError> {
+        let reference = target.reference();
+        let (private_ip, use_private_ip) = match &reference {
+            TargetRef::Ip(ip) => (Some(*ip), true),
+            TargetRef::Server(id) => {
+                let server = self.server(*id, clock).await?;
+                let ip = server
+                    .zip(network)
+                    .and_then(|(s, network)| s.address_in(network));
+                (ip, target.use_private_ip == Some(true))
+            }
+            TargetRef::LabelSelector(_) | TargetRef::Other(_) => {
+                (None, target.use_private_ip == Some(true))
+            }
+        };
+        Ok(TargetState {
+            health: target.health(),
+            reference,
+            private_ip,
+            use_private_ip,
+        })
+    }
+
+    /// A server, unless it was deleted meanwhile.
+    async fn server(&self, id: u64, clock: &Clock) -> Result<Option<wire::Server>, HetznerError> {
+        let call = Call::get(format!("/servers/{id}"));
+        match self.send::<wire::ServerAnswer>(&call, clock).await {
+            Ok(answer) => Ok(Some(answer.server)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn network_name(&self, id: u64, clock: &Clock) -> Result<String, HetznerError> {
+        let call = Call::get(format!("/networks/{id}"));
+        Ok(self
+            .send::<wire::NetworkAnswer>(&call, clock)
+            .await?
+            .network
+            .name)
+    }
+
+    /// The number of a network.
+    pub(super) async fn network_id(&self, name: &str, clock: &Clock) -> Result<u64, HetznerError> {
+        let call = Call::get("/networks").query("name", name);
+        let found: Vec<wire::Network> = self.pages(call, "networks", clock).await?;
+        let found = found.into_iter().find(|network| network.name == name);
+        found
+            .map(|network| network.id)
+            .ok_or_else(|| HetznerError::NoNetwork {
+                name: name.to_owned(),
+            })
+    }
+
+    /// The cloud server that has an address in a network, if it is one.
+    pub(super) async fn server_at(
+        &self,
+        ip: std::net::IpAddr,
+        network: u64,
+        clock: &Clock,
+    ) -> Result<Option<u64>, HetznerError> {
+        let servers: Vec<wire::Server> =
+            self.pages(Call::get("/servers"), "servers", clock).await?;
+        let found = servers
+            .into_iter()
+            .find(|server| server.address_in(network) == Some(ip));
+        Ok(found.map(|server| server.id))
+    }
+
+    /// A list to its end.
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        call: Call,
+        key: &str,
+        clock: &Clock,
+    ) -> Result<Vec<T>, HetznerError> {
+        let call = call.query("per_page", PER_PAGE);
+        let (mut all, mut page) = (Vec::new(), 1);
+        loop {
+            let call = call.clone().query("page", page.to_string());
+            let answer: Listed = self.send(&call, clock).await?;
+            let part = answer
+                .lists
+                .get(key)
+                .cloned()
+                .unwrap_or(Value::Array(Vec::new()));
+            let part: Vec<T> =
+                serde_json::from_value(part).map_err(|source| HetznerError::Garbled {
+                    call: call.name(),
+                    source,
+                })?;
+            all.extend(part);
+            match answer.meta.pagination.next_page {
+                // an answer that leads back would never end
+                Some(next) if next > page => page = next,
+                _ => return Ok(all),
+            }
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Listed {
+    #[serde(default)]
+    meta: wire::Meta,
+    #[serde(flatten)]
+    lists: serde_json::Map<String, Value>,
+}

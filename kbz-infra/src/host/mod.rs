@@ -1,0 +1,3 @@
+//! The real hosts: the only room that opens connections.
+
+pub mod hetzner;
