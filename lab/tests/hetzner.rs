@@ -193,21 +193,21 @@ async fn from_nothing_to_a_connection() {
 #[tokio::test]
 async fn from_any_spec_to_the_next() {
     let bench = Bench::new().await;
-    let [a, b, c, d, e, f, g] = free_ports().await;
-    let first = spec(&[a, b], &[11, 12]);
-    let mut second = spec(&[b, c], &[12, 13]);
+    let ports: [u16; 7] = free_ports().await;
+    let first = spec(&ports[..2], &[11, 12]);
+    let mut second = spec(&ports[1..3], &[12, 13]);
     second.services[0].health_check.interval = 7;
     second.algorithm = Algorithm::LeastConnections;
     second.public_interface = true;
     second.delete_protection = false;
-    let mut third = spec(&[a, b, c, d, e, f, g], &[14]);
+    let mut third = spec(&ports, &[14]);
     third.load_balancer_type = "lb21".to_owned();
     third.network.ip = ip(10);
     third.labels.insert("kbz.extra".to_owned(), String::new());
     let mut fourth = first.clone();
     fourth.location = "nbg1".to_owned();
-    let fifth = spec(&[a, b, c, d, e], &[11]);
-    let sixth = spec(&[g], &[12]);
+    let fifth = spec(&ports[..5], &[11]);
+    let sixth = spec(&ports[6..], &[12]);
     for spec in [&first, &second, &third, &fourth, &fifth, &sixth, &first] {
         bench.up(spec).await;
     }

@@ -77,7 +77,7 @@ impl Call {
 const DEFAULT_RATE_PAUSE: Duration = Duration::from_secs(5);
 /// The API names the moment at which the whole quota is back, up to an hour away, while
 /// single requests come back every second: there is no need to wait for all of them.
-const LONGEST_RATE_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_RATE_PAUSE: Duration = Duration::from_mins(1);
 
 impl HetznerClient {
     /// Sends a request until it is answered, refused or too late.

@@ -24,7 +24,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             request: Duration::from_secs(30),
-            overall: Duration::from_secs(300),
+            overall: Duration::from_mins(5),
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(5),
         }

@@ -82,7 +82,7 @@ impl HetznerClient {
         Ok(LoadBalancerState {
             id: balancer.id,
             name: balancer.name,
-            load_balancer_type: balancer.load_balancer_type.name,
+            load_balancer_type: balancer.size.name,
             location: balancer.location.name,
             network,
             public_interface: balancer.public_net.is_some_and(|net| net.enabled),

@@ -57,7 +57,8 @@ pub(super) struct LoadBalancer {
     pub(super) name: String,
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
-    pub(super) load_balancer_type: Named,
+    #[serde(rename = "load_balancer_type")]
+    pub(super) size: Named,
     pub(super) location: Named,
     pub(super) algorithm: Algorithm,
     #[serde(default)]
