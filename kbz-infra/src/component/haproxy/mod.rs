@@ -1,0 +1,4 @@
+//! HAProxy: the way to whichever node Patroni says is the right one.
+
+pub mod config;
+pub mod image;

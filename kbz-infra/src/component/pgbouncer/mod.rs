@@ -1,0 +1,4 @@
+//! PgBouncer: many clients on few server connections.
+
+pub mod config;
+pub mod image;
