@@ -5,6 +5,7 @@
 //! hosts over SSH, or a model of them.
 
 pub mod component;
+pub mod cli;
 pub mod diag;
 pub mod effect;
 pub mod graph;
