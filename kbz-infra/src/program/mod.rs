@@ -9,6 +9,7 @@
 
 mod declare;
 mod handle;
+mod credentials;
 mod input;
 mod inventory;
 mod scope;
@@ -17,6 +18,7 @@ mod versions;
 
 pub use declare::{Component, Declarable, DeclareExt, With};
 pub use handle::Handle;
+pub use credentials::{Credentials, Login};
 pub use input::InputErrors;
 pub use inventory::{Host, Inventory, Role, UnknownRole};
 pub use scope::Scope;

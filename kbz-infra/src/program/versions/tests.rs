@@ -189,8 +189,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read_back(pins in proptest::collection::btree_map("[a-z]{1,8}x", any::<[u16; 3]>(), 0..8)) {
         let lines: Vec<_> = pins.iter().map(|(name, [a, b, c])| format!("{name}: {a}.{b}.{c}")).collect();
-        let versions = parse(&lines.join("
-")).unwrap();
+        let versions = parse(&lines.join("\n")).unwrap();
         for (name, [a, b, c]) in &pins {
             prop_assert_eq!(versions.get(name).unwrap().to_string(), format!("{a}.{b}.{c}"));
         }

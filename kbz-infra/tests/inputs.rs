@@ -1,0 +1,49 @@
+//! The inputs that the repository ships are read as they stand.
+
+use std::path::{Path, PathBuf};
+
+use kbz_infra::program::{Inventory, Role, Versions};
+
+fn stacks() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../stacks")
+}
+
+#[test]
+fn the_inventory_holds_the_production_hosts() {
+    let inventory = Inventory::find(&stacks()).unwrap();
+    assert!(inventory.warnings().is_empty());
+    let selected = |role, subrole| {
+        let hosts = inventory.select(role, subrole).unwrap();
+        let named = hosts
+            .into_iter()
+            .map(|host| format!("{} {}", host.name, host.address));
+        named.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        selected(Role::Db, "postgres"),
+        [
+            "db-master-01 10.0.0.120",
+            "db-slave-01 10.0.0.121",
+            "db-slave-02 10.0.0.122"
+        ]
+    );
+    assert_eq!(
+        selected(Role::Lb, "internal-haproxy"),
+        ["haproxy-01 10.0.0.11", "haproxy-02 10.0.0.12"]
+    );
+    let install = inventory.select_role(Role::Install).unwrap();
+    assert_eq!(install[0].address.to_string(), "10.0.0.5");
+}
+
+#[test]
+fn both_files_of_pins_give_what_the_program_asks_for() {
+    for (file, postgres) in [("versions.yaml", "16.4"), ("lab/versions.yaml", "17.11")] {
+        let versions = Versions::load(&stacks().join(file)).unwrap();
+        assert_eq!(versions.postgres().unwrap().to_string(), postgres);
+        for name in ["patroni", "pysyncobj", "pgvector", "pgbouncer"] {
+            versions.get(name).unwrap();
+        }
+        versions.image("haproxy").unwrap();
+        assert!(versions.unused().is_empty());
+    }
+}
