@@ -4,8 +4,8 @@
 //! yields a plan made of plain effects; one of two interpreters carries it out: the real
 //! hosts over SSH, or a model of them.
 
-pub mod component;
 pub mod cli;
+pub mod component;
 pub mod diag;
 pub mod effect;
 pub mod graph;

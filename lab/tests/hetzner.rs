@@ -391,17 +391,13 @@ async fn others_work_is_seen() {
         HetznerError::Refused { code, .. } => assert_eq!(code, "protected"),
         other => panic!("{other}"),
     }
+    let error = bench.client.delete(NAME, "other").await.unwrap_err();
+    assert!(matches!(error, HetznerError::Unexpected { .. }), "{error}");
     bench
-        .apply(&Change::SetDeleteProtection { enabled: false })
-        .await
-        .unwrap();
-    assert_eq!(
-        bench.apply(&Change::Delete { id }).await.unwrap(),
-        Applied::Now
-    );
-    assert_eq!(
-        bench.apply(&Change::Delete { id }).await.unwrap(),
-        Applied::Already
-    );
+        .order(json!({"kind": "lost_answer", "status": 500, "method": "DELETE"}))
+        .await;
+    let delete = async || bench.client.delete(NAME, "keybuzz").await.unwrap();
+    assert_eq!(delete().await, Applied::Now);
+    assert_eq!(delete().await, Applied::Already);
     assert_eq!(bench.read().await, None);
 }

@@ -63,3 +63,20 @@ pub(super) fn epoch_seconds(ahead: Duration) -> i64 {
     let ahead = i64::try_from(ahead.as_millis().div_ceil(1000)).unwrap_or(i64::MAX);
     jiff::Timestamp::now().as_second().saturating_add(ahead)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bucket_runs_dry() {
+        let mut limit = Limit::new(2);
+        let first = limit.take();
+        assert_eq!((first.remaining, first.exceeded), (1, false));
+        assert!(!limit.take().exceeded);
+        let third = limit.take();
+        assert!(third.exceeded);
+        let full_in = third.reset - jiff::Timestamp::now().as_second();
+        assert!((3590..=3601).contains(&full_in), "{full_in}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Options of the balancer's program.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -51,6 +52,28 @@ pub struct Options {
 }
 
 impl Options {
+    /// The command line that says the same, without the program's name.
+    pub fn arguments(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        let mut say = |name: &str, value: String| all.extend([format!("--{name}"), value]);
+        say("api", self.api.to_string());
+        say("forward", self.forward.to_string());
+        say("state", self.state.display().to_string());
+        self.tokens
+            .iter()
+            .for_each(|token| say("token", token.clone()));
+        say("network", self.network.clone());
+        say("range", self.range.to_string());
+        self.servers
+            .iter()
+            .for_each(|server| say("server", server.to_string()));
+        say("action-ms", self.action_ms.to_string());
+        say("second-ms", self.second_ms.to_string());
+        say("rate-limit", self.rate_limit.to_string());
+        all.extend(self.cut_unhealthy.then(|| "--cut-unhealthy".to_owned()));
+        all
+    }
+
     pub(super) fn action_time(&self) -> Duration {
         Duration::from_millis(self.action_ms)
     }
@@ -70,6 +93,15 @@ pub struct PresetServer {
     pub address: IpAddr,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+}
+
+impl fmt::Display for PresetServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.name, self.address)?;
+        self.labels
+            .iter()
+            .try_for_each(|(key, value)| write!(f, ",{key}={value}"))
+    }
 }
 
 impl FromStr for PresetServer {
@@ -121,6 +153,14 @@ mod tests {
         assert_eq!(options.servers[0].labels["role"], "lb");
         assert_eq!(options.servers[1].address, IpAddr::from([10, 0, 0, 12]));
         assert_eq!(options.seconds(3), Duration::from_secs(3));
+
+        let again = ["balancer".to_owned()]
+            .into_iter()
+            .chain(options.arguments());
+        let again = Program::try_parse_from(again).unwrap().options;
+        assert_eq!(again.arguments(), options.arguments());
+        assert_eq!(again.servers, options.servers);
+
         let bad = "balancer --state s --token t --server haproxy-01";
         assert!(Program::try_parse_from(bad.split_whitespace()).is_err());
     }

@@ -54,6 +54,27 @@ impl HetznerClient {
         }
     }
 
+    /// Deletes the balancer called `name` of a stack, protected or not; one that is gone is
+    /// fine, one of another owner is an error.
+    pub async fn delete(&self, name: &str, stack: &str) -> Result<Applied, HetznerError> {
+        let Some(state) = self.read(name).await? else {
+            return Ok(Applied::Already);
+        };
+        if state.owner() != Some(stack) {
+            let why = match state.owner() {
+                Some(owner) => format!("it belongs to stack {owner}"),
+                None => "it belongs to no stack".to_owned(),
+            };
+            let name = name.to_owned();
+            return Err(HetznerError::Unexpected { name, why });
+        }
+        if state.delete_protection {
+            self.apply(name, &Change::SetDeleteProtection { enabled: false })
+                .await?;
+        }
+        self.apply(name, &Change::Delete { id: state.id }).await
+    }
+
     async fn ask(
         &self,
         name: &str,
