@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kbz_infra::program::{Inventory, Role, Versions};
+use kbz_infra::program::{Environments, Inventory, Role, Versions};
 
 fn stacks() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../stacks")
@@ -45,5 +45,19 @@ fn both_files_of_pins_give_what_the_program_asks_for() {
         }
         versions.image("haproxy").unwrap();
         assert!(versions.unused().is_empty());
+    }
+}
+
+#[test]
+fn the_lab_is_the_default_environment_and_production_asks() {
+    let file = stacks().join("kbz.toml");
+    let environments = Environments::load(&file, Some(Path::new("/home/operator"))).unwrap();
+    assert_eq!(environments.default_name(), "lab");
+    assert!(!environments.get(None).unwrap().confirm);
+    assert!(environments.get(Some("production")).unwrap().confirm);
+    for name in environments.names() {
+        let environment = environments.get(Some(name)).unwrap();
+        Inventory::load(environment.inventory.as_ref().unwrap()).unwrap();
+        Versions::load(environment.versions.as_ref().unwrap()).unwrap();
     }
 }

@@ -7,18 +7,22 @@
 //! column and cure ([`InputErrors`]). Reading knows no hosts and no graph, and writes nothing but
 //! a credentials file that does not exist yet.
 
-mod declare;
-mod handle;
 mod credentials;
+mod declare;
+mod environment;
+mod handle;
 mod input;
 mod inventory;
 mod scope;
 mod stack;
 mod versions;
 
-pub use declare::{Component, Declarable, DeclareExt, With};
-pub use handle::Handle;
 pub use credentials::{Credentials, Login};
+pub use declare::{Component, Declarable, DeclareExt, With};
+pub use environment::{
+    BaseImages, Bastion, Environment, EnvironmentKind, Environments, Hetzner, Ssh, TokenSource,
+};
+pub use handle::Handle;
 pub use input::InputErrors;
 pub use inventory::{Host, Inventory, Role, UnknownRole};
 pub use scope::Scope;
