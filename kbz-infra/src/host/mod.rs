@@ -1,9 +1,9 @@
-//! The real hosts: the only room that opens connections.
+//! The real hosts and services: the only room that opens connections.
+//!
+//! [`transport`] is the way to one host; everything else here is built on it, except the
+//! client for Hetzner's API, which is reached over HTTPS.
 
 pub mod hetzner;
-//!
-//! [`transport`] is the way to one host; everything else here is built on it.
-
 pub mod pool;
 pub mod shell;
 pub mod ssh;

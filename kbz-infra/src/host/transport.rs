@@ -193,7 +193,7 @@ pub enum TransportError {
     #[error("{at} cannot be reached: {why} (gave up after {after:.1?})")]
     Unreachable {
         /// What was dialled.
-        at: Endpoint,
+        at: Arc<Endpoint>,
         /// How long it was tried.
         after: Duration,
         /// What went wrong.
@@ -203,7 +203,7 @@ pub enum TransportError {
     #[error("{at} is not trusted")]
     HostKey {
         /// What was dialled.
-        at: Endpoint,
+        at: Arc<Endpoint>,
         /// What is wrong with its key.
         #[source]
         why: HostKeyError,
@@ -212,7 +212,7 @@ pub enum TransportError {
     #[error("{at} refused to log in `{user}`; tried {}", list(tried))]
     Auth {
         /// What was dialled.
-        at: Endpoint,
+        at: Arc<Endpoint>,
         /// The login.
         user: String,
         /// Every key and agent that was tried or could not be used, each with its outcome.
@@ -222,7 +222,7 @@ pub enum TransportError {
     #[error("{at} refused {what}: {why}")]
     Refused {
         /// What was dialled.
-        at: Endpoint,
+        at: Arc<Endpoint>,
         /// What was asked for.
         what: String,
         /// What the host said, and the usual cause.
@@ -232,7 +232,7 @@ pub enum TransportError {
     #[error("the connection to {at} ended in between: {why}")]
     Closed {
         /// What was dialled.
-        at: Endpoint,
+        at: Arc<Endpoint>,
         /// What ended it.
         why: Arc<str>,
         /// Whether the command had been handed over before.
@@ -242,7 +242,7 @@ pub enum TransportError {
     #[error("{at} did not finish within {deadline:.1?}")]
     Deadline {
         /// What was dialled.
-        at: Endpoint,
+        at: Arc<Endpoint>,
         /// How long was waited.
         deadline: Duration,
     },
@@ -250,7 +250,7 @@ pub enum TransportError {
     #[error("a command on {at} printed more than {limit} bytes")]
     TooMuchOutput {
         /// What was dialled.
-        at: Endpoint,
+        at: Arc<Endpoint>,
         /// How much it was allowed.
         limit: usize,
     },
@@ -258,7 +258,7 @@ pub enum TransportError {
     #[error("the input for a command on {at} could not be read: {why}")]
     Input {
         /// What was dialled.
-        at: Endpoint,
+        at: Arc<Endpoint>,
         /// What went wrong.
         why: Arc<str>,
     },
@@ -266,7 +266,7 @@ pub enum TransportError {
     #[error("a command for {at} cannot be sent: {why}")]
     Invalid {
         /// What was dialled.
-        at: Endpoint,
+        at: Arc<Endpoint>,
         /// What is wrong with it.
         why: String,
     },

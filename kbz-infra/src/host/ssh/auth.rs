@@ -21,7 +21,7 @@ use crate::host::transport::{Endpoint, TransportError};
 pub(super) async fn login(
     handle: &mut Handle<Doorman>,
     settings: &SshSettings,
-    at: &Endpoint,
+    at: &Arc<Endpoint>,
 ) -> Result<(), TransportError> {
     let mut attempt = Attempt {
         handle,

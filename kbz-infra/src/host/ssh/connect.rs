@@ -21,7 +21,7 @@ use crate::host::transport::{Endpoint, HostKeyError, Stream, TransportError};
 /// A connection on which channels can be opened.
 pub(super) struct Connection {
     handle: client::Handle<Doorman>,
-    at: Endpoint,
+    at: Arc<Endpoint>,
     ended: Ended,
 }
 
@@ -44,7 +44,7 @@ impl Connection {
     /// Connects as `settings` say, over `via` if it is given.
     pub(super) async fn establish(
         settings: Arc<SshSettings>,
-        at: Endpoint,
+        at: Arc<Endpoint>,
         via: Option<Arc<Link>>,
     ) -> Result<Self, TransportError> {
         let known = KnownHosts::read(&settings.known_hosts).map_err(|why| {
@@ -61,10 +61,11 @@ impl Connection {
         let stream = dialled.await?;
         let ended = Ended::default();
         let config = Arc::new(config(&settings, &known));
+        let (name, port) = settings.recorded_as();
         let doorman = Doorman {
             known,
-            name: settings.key_name().to_owned(),
-            port: settings.port,
+            name: name.to_owned(),
+            port,
             ended: ended.clone(),
         };
         let handshake = async {
@@ -182,13 +183,13 @@ fn explain_refusal(want: &Want, failure: &ChannelOpenFailure) -> String {
 
 /// How long connecting may take, and who is being waited for.
 struct Patience<'a> {
-    at: &'a Endpoint,
+    at: &'a Arc<Endpoint>,
     start: Instant,
     timeout: Duration,
 }
 
 impl<'a> Patience<'a> {
-    fn new(at: &'a Endpoint, timeout: Duration) -> Self {
+    fn new(at: &'a Arc<Endpoint>, timeout: Duration) -> Self {
         let start = Instant::now();
         Self { at, start, timeout }
     }
@@ -216,7 +217,7 @@ impl<'a> Patience<'a> {
 
 async fn dial(
     settings: &SshSettings,
-    at: &Endpoint,
+    at: &Arc<Endpoint>,
     bastion: Option<Arc<Connection>>,
 ) -> Result<Stream, TransportError> {
     let start = Instant::now();
@@ -244,7 +245,8 @@ async fn dial(
 }
 
 fn config(settings: &SshSettings, known: &KnownHosts) -> client::Config {
-    let recorded = known.algorithms(settings.key_name(), settings.port);
+    let (name, port) = settings.recorded_as();
+    let recorded = known.algorithms(name, port);
     client::Config {
         nodelay: true,
         keepalive_interval: Some(settings.keepalive),

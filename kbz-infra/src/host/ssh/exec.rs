@@ -54,13 +54,13 @@ async fn run_now(
     more: Option<Input>,
 ) -> Result<Output, TransportError> {
     let at = link.endpoint();
-    let line = command_line(&command, &link.settings().user, at)?;
+    let remote = command_line(&command, &link.settings().user, at)?;
     let Open {
         mut read,
         write,
         connection,
     } = link.open(Want::Session).await?;
-    let sent = write.exec(true, line).await;
+    let sent = write.exec(true, remote).await;
     sent.map_err(|_| connection.closed(false))?;
     let script = Bytes::from(command.script);
     let mut feeding = std::pin::pin!(feed(&write, [script, command.stdin], more));
@@ -114,7 +114,7 @@ async fn feed(write: &Writer, parts: [Bytes; 2], more: Option<Input>) -> Result<
 }
 
 /// The line that the login's shell runs.
-fn command_line(command: &Exec, user: &str, at: &Endpoint) -> Result<String, TransportError> {
+fn command_line(command: &Exec, user: &str, at: &Arc<Endpoint>) -> Result<String, TransportError> {
     let invalid = |why: String| TransportError::Invalid {
         at: at.clone(),
         why,
@@ -173,7 +173,11 @@ impl Reply {
         }
     }
 
-    fn take(&mut self, message: ChannelMsg, at: &Endpoint) -> Result<Progress, TransportError> {
+    fn take(
+        &mut self,
+        message: ChannelMsg,
+        at: &Arc<Endpoint>,
+    ) -> Result<Progress, TransportError> {
         match message {
             ChannelMsg::Data { data } => self.stdout.extend(data),
             ChannelMsg::ExtendedData { data, .. } => self.stderr.extend(data),

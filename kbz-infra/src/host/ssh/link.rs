@@ -21,7 +21,7 @@ type Attempt = Shared<BoxFuture<'static, Result<Arc<Connection>, TransportError>
 /// The way to one sshd. Whoever needs it at the same time shares one attempt and its end.
 pub(super) struct Link {
     settings: Arc<SshSettings>,
-    at: Endpoint,
+    at: Arc<Endpoint>,
     via: Option<Arc<Link>>,
     attempt: Mutex<Option<Attempt>>,
     sessions: Semaphore,
@@ -29,11 +29,11 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(name: &str, settings: Arc<SshSettings>, via: Option<Arc<Self>>) -> Self {
-        let at = Endpoint {
+        let at = Arc::new(Endpoint {
             name: name.to_owned(),
             address: settings.dialled(),
             via: via.as_ref().map(|link| link.at.address.clone()),
-        };
+        });
         Self {
             settings,
             at,
@@ -43,7 +43,7 @@ impl Link {
         }
     }
 
-    pub(super) fn endpoint(&self) -> &Endpoint {
+    pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
         &self.at
     }
 

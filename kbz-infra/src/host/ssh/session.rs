@@ -117,14 +117,14 @@ impl Transport for SshHost {
 
     async fn pipe(&self, script: &str, lane: Lane) -> Result<Stream, TransportError> {
         let link = self.lane(lane);
-        let line = exec::pipe_line(script, &link.settings().user);
-        let line = line.map_err(|error| TransportError::Invalid {
+        let remote = exec::pipe_line(script, &link.settings().user);
+        let remote = remote.map_err(|error| TransportError::Invalid {
             at: link.endpoint().clone(),
             why: error.to_string(),
         })?;
         link.connection().await?;
         let open = limited(link, link.open(Want::Session)).await?;
-        let sent = open.write.exec(true, line).await;
+        let sent = open.write.exec(true, remote).await;
         sent.map_err(|_| open.connection.closed(false))?;
         Ok(Box::new(open.into_stream()))
     }

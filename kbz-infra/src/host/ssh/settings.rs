@@ -79,15 +79,25 @@ impl SshSettings {
         self
     }
 
+    /// Looks the host's key up under this name.
+    pub fn key_alias(mut self, name: impl Into<String>) -> Self {
+        self.key_alias = Some(name.into());
+        self
+    }
+
     /// Goes through another host.
     pub fn via(mut self, bastion: SshSettings) -> Self {
         self.bastion = Some(Box::new(bastion));
         self
     }
 
-    /// The name under which the host's key is recorded.
-    pub fn key_name(&self) -> &str {
-        self.key_alias.as_deref().unwrap_or(&self.address)
+    /// The name and port under which the host's key is recorded. As in OpenSSH an alias
+    /// stands for the host at any port.
+    pub(super) fn recorded_as(&self) -> (&str, u16) {
+        match &self.key_alias {
+            Some(alias) => (alias, 22),
+            None => (&self.address, self.port),
+        }
     }
 
     /// `ADDRESS:PORT`, an IPv6 address in brackets.

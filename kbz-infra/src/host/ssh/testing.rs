@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey, PublicKey, PublicKeyBase64};
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelMsg, ChannelOpenFailure};
@@ -51,7 +52,7 @@ impl TestServer {
         let host_key = new_key();
         let user_key = new_key();
         let files = tempfile::tempdir().unwrap();
-        let pem = user_key.to_openssh(Default::default()).unwrap();
+        let pem = user_key.to_openssh(LineEnding::default()).unwrap();
         std::fs::write(files.path().join("id"), pem).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

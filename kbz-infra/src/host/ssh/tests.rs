@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use russh::keys::ssh_key::LineEnding;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 
@@ -120,7 +121,7 @@ async fn changed_and_revoked_keys_are_refused() {
 async fn a_login_that_fails_tells_every_key_it_tried() {
     let server = TestServer::start().await;
     let stranger = server.files.path().join("stranger");
-    let pem = new_key().to_openssh(Default::default()).unwrap();
+    let pem = new_key().to_openssh(LineEnding::default()).unwrap();
     std::fs::write(&stranger, pem).unwrap();
     let missing = server.files.path().join("missing");
     let mut settings = server.settings().agent(server.files.path().join("no.sock"));
