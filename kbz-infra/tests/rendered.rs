@@ -22,7 +22,7 @@ use kbz_infra::secret::SecretRef;
 
 const BASE: &str = "debian-base:trixie-20261101";
 
-fn check(name: &str, content: impl ToString) {
+fn check(name: &str, content: &impl ToString) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../../snapshots");
     settings.set_prepend_module_to_snapshot(false);
@@ -82,7 +82,7 @@ fn node() -> NodeConfig {
 
 #[test]
 fn patroni_yml() {
-    check("patroni.yml", node().render().unwrap());
+    check("patroni.yml", &node().render().unwrap());
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn patroni_yml_of_postgresql_16_with_a_language() {
     node.rewind = Some(login("kb_rewind", "POSTGRES_REWIND_PASS"));
     node.memory = MemoryBudget::Bytes(512 << 20);
     node.tags.nosync = true;
-    check("patroni-16.yml", node.render().unwrap());
+    check("patroni-16.yml", &node.render().unwrap());
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_node_that_could_not_work_is_refused() {
         refused(|node| node.bootstrap.timing.ttl = 10),
     ];
     let lines: Vec<String> = cases.iter().map(ToString::to_string).collect();
-    check("patroni-refusals", lines.join("\n"));
+    check("patroni-refusals", &lines.join("\n"));
 }
 
 fn nodes(port: u16) -> BTreeMap<HostName, SocketAddr> {
@@ -170,7 +170,7 @@ fn haproxy() -> HaproxyConfig {
 
 #[test]
 fn haproxy_cfg() {
-    check("haproxy.cfg", haproxy().render().unwrap());
+    check("haproxy.cfg", &haproxy().render().unwrap());
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn haproxy_cfg_of_other_services() {
         Entry::new("rabbitmq", everywhere(5672), rabbit, Check::Tcp),
     ];
     let config = HaproxyConfig::new(host("haproxy-02"), entries);
-    check("haproxy-others.cfg", config.render().unwrap());
+    check("haproxy-others.cfg", &config.render().unwrap());
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn an_haproxy_that_could_not_work_is_refused() {
             };
         }),
     ];
-    check("haproxy-refusals", cases.join("\n"));
+    check("haproxy-refusals", &cases.join("\n"));
 }
 
 #[test]
@@ -252,8 +252,8 @@ fn pgbouncer() -> PgBouncerConfig {
 
 #[test]
 fn pgbouncer_ini_and_userlist() {
-    check("pgbouncer.ini", pgbouncer().render().unwrap());
-    check("userlist.txt", pgbouncer().render_userlist().unwrap());
+    check("pgbouncer.ini", &pgbouncer().render().unwrap());
+    check("userlist.txt", &pgbouncer().render_userlist().unwrap());
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn a_pgbouncer_that_could_not_work_is_refused() {
         refused(|c| c.query_wait_timeout = 0),
         refused(|c| c.peers.as_mut().unwrap().own = 2),
     ];
-    check("pgbouncer-refusals", cases.join("\n"));
+    check("pgbouncer-refusals", &cases.join("\n"));
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn units() {
         Unit::haproxy("/opt/keybuzz/haproxy/data", 8405),
         Unit::pgbouncer(),
     ] {
-        check(&unit.name(), unit.render().unwrap());
+        check(&unit.name(), &unit.render().unwrap());
     }
     let mut odd = Unit::pgbouncer();
     odd.container = "-x".to_owned();
@@ -309,18 +309,18 @@ fn units() {
 fn dockerfiles() {
     let official = PatroniImageSpec::official("16.4").unwrap();
     let official = official.build_context().unwrap();
-    check("patroni-official.Dockerfile", official.dockerfile());
+    check("patroni-official.Dockerfile", &official.dockerfile());
     let debian = PatroniImageSpec::debian(BASE).build_context().unwrap();
-    check("patroni-debian.Dockerfile", debian.dockerfile());
+    check("patroni-debian.Dockerfile", &debian.dockerfile());
     check(
         "patroni-requirements.txt",
-        String::from_utf8_lossy(&debian.files()["requirements.txt"]),
+        &String::from_utf8_lossy(&debian.files()["requirements.txt"]),
     );
     assert_ne!(official.reference(), debian.reference());
     let haproxy = haproxy_image::debian(BASE).unwrap();
-    check("haproxy-debian.Dockerfile", haproxy.dockerfile());
+    check("haproxy-debian.Dockerfile", &haproxy.dockerfile());
     let pgbouncer = pgbouncer_image::debian(BASE).unwrap();
-    check("pgbouncer-debian.Dockerfile", pgbouncer.dockerfile());
+    check("pgbouncer-debian.Dockerfile", &pgbouncer.dockerfile());
     assert_eq!(haproxy_image::official("2.8.5").unwrap(), "haproxy:2.8.5");
 }
 
@@ -341,5 +341,5 @@ fn an_image_that_is_not_pinned_is_refused() {
         refused(|spec| spec.pins.psycopg = "3".to_owned()),
         refused(|spec| spec.major = 16),
     ];
-    check("image-refusals", cases.join("\n"));
+    check("image-refusals", &cases.join("\n"));
 }

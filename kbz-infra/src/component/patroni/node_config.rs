@@ -384,6 +384,11 @@ impl NodeConfig {
             format!("local all {superuser} peer map=container"),
             "local all all scram-sha-256".to_owned(),
             format!("host all all {} scram-sha-256", host_net(self.loopback())),
+            // Patroni asks its own PostgreSQL for its timeline as a replica would.
+            format!(
+                "host replication {replication} {} scram-sha-256",
+                host_net(self.loopback())
+            ),
         ];
         let members: BTreeSet<IpAddr> = self
             .partners
