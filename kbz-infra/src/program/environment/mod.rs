@@ -164,9 +164,9 @@ impl Environments {
         let default = root.string("default");
         let named = root.tables("environments");
         root.finish();
-        let names: Vec<_> = named.iter().map(|(name, ..)| name.clone()).collect();
+        let known: Vec<_> = named.iter().map(|(name, ..)| name.clone()).collect();
         let all = environments(&source, bases, named, &mut faults);
-        let default = checked_default(&source, default, &names, &mut faults);
+        let default = checked_default(&source, default, &known, &mut faults);
         faults.unless_any(Self {
             source: source.name().to_owned(),
             default,
