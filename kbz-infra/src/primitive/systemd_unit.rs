@@ -251,8 +251,8 @@ impl Resource for SystemdUnit {
     }
 }
 
-/// What a unit uses now, as one hash; `None` when it uses nothing.
-fn in_use(context: &Context<'_>, used: &BTreeSet<Urn>) -> Option<KeyedHash> {
+/// What a unit, or a container, uses now, as one hash; `None` when it uses nothing.
+pub(super) fn in_use(context: &Context<'_>, used: &BTreeSet<Urn>) -> Option<KeyedHash> {
     if used.is_empty() {
         return None;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::ident::{Digest, Urn};
-use crate::probe::{Ask, Observation, Outage, Probe, Seen, Site};
+use crate::probe::{Ask, Observation, Outage, Probe, Reading, Seen, Site};
 use crate::secret::{KeyedHash, UnknownSecret, Vault};
 
 /// What the planner already decided about what a resource depends on.
@@ -93,10 +93,18 @@ impl<'a> Context<'a> {
         query: &Q,
     ) -> Result<Option<&'a Q::Reading>, PlanError> {
         let probe = Probe::at(site, query.clone());
-        match self.observation.get(&probe) {
-            Some(Seen::Read(reading)) => Q::of(reading)
-                .map(Some)
-                .ok_or_else(|| PlanError::NotAsked(format!("{probe:?} answered with {reading:?}"))),
+        let Some(reading) = self.reading(&probe)? else {
+            return Ok(None);
+        };
+        Q::of(reading)
+            .map(Some)
+            .ok_or_else(|| PlanError::NotAsked(format!("{probe:?} answered with {reading:?}")))
+    }
+
+    /// The answer to a probe, whatever its type; `None` when it is absent by its parent.
+    pub fn reading(&self, probe: &Probe) -> Result<Option<&'a Reading>, PlanError> {
+        match self.observation.get(probe) {
+            Some(Seen::Read(reading)) => Ok(Some(reading)),
             Some(Seen::Unreachable(_)) if self.parent_absent => Ok(None),
             Some(Seen::Unreachable(outage)) => Err(Blocked::Unreachable(outage.clone()).into()),
             None => Err(PlanError::NotAsked(format!("{probe:?}"))),
