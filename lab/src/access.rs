@@ -63,11 +63,17 @@ pub struct LabAccess {
     pub hosts: Vec<HostAccess>,
     /// Base URL of the lab's Hetzner API, if the lab has a load balancer.
     pub hetzner_api: Option<String>,
+    /// A file with the token of that API.
+    #[serde(default)]
+    pub hetzner_token: PathBuf,
+    /// The load balancer, if the lab has one.
+    #[serde(default)]
+    pub balancer: Option<HostAccess>,
     /// Services of the load balancer on the machine's loopback.
     pub services: Vec<ServiceAccess>,
 }
 
-/// A managed host.
+/// A machine of the lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostAccess {
     /// Its name.
@@ -150,6 +156,7 @@ impl LabAccess {
             0o644,
         )?;
         write(&self.ssh_config, self.ssh_settings().as_bytes(), 0o644)?;
+        write_secret(&self.hetzner_token, keys.token().as_bytes())?;
         write_secret(&directory.join(KEYS_FILE), &keys.to_json()?)?;
         let json = serde_json::to_vec_pretty(self).map_err(KeyError::from)?;
         write(&directory.join("access.json"), &json, 0o644)

@@ -9,7 +9,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RestartContainerOptionsBuilder, StartContainerOptions,
 };
 
-use crate::container::{HOST_LABEL, NO_WAY_OUT, Names, SPEC_LABEL, Wanted, endpoint};
+use crate::container::{HOST_LABEL, NO_WAY_OUT, Names, Readiness, SPEC_LABEL, Wanted, endpoint};
 use crate::engine::{Engine, EngineError, request};
 use crate::event::{Events, LabEvent};
 use crate::spec::LabSpec;
@@ -41,6 +41,11 @@ impl Existing {
             digest: labels.get(SPEC_LABEL).cloned(),
             networks: networks.unwrap_or_default().into_keys().collect(),
         })
+    }
+
+    /// Whether it is plugged into this network.
+    pub(crate) fn is_connected(&self, network: &str) -> bool {
+        self.networks.iter().any(|name| name == network)
     }
 
     /// Why this container cannot become the wanted one.
@@ -121,7 +126,7 @@ async fn start(engine: &Engine, wanted: &Wanted, events: &Events) -> Result<(), 
         .start_container(&wanted.container, None::<StartContainerOptions>)
         .await;
     started.map_err(request(format!("start {}", wanted.container)))?;
-    booted(engine, wanted).await?;
+    wait(engine, &wanted.container, wanted.readiness).await?;
     events.send(LabEvent::Ready {
         host: wanted.host.clone(),
         took: since.elapsed(),
@@ -129,14 +134,36 @@ async fn start(engine: &Engine, wanted: &Wanted, events: &Events) -> Result<(), 
     Ok(())
 }
 
-/// Waits for the end of the boot; a container without systemd has none.
-async fn booted(engine: &Engine, wanted: &Wanted) -> Result<(), EngineError> {
-    if wanted.boots {
-        engine
-            .exec(&wanted.container, &["/usr/lib/kbz-lab/ready"])
-            .await?;
+/// Waits until a started container is up; the end of its log says why it is not.
+pub(crate) async fn wait(
+    engine: &Engine,
+    container: &str,
+    readiness: Readiness,
+) -> Result<(), EngineError> {
+    let listens = |port| {
+        format!(
+            "for i in $(seq 200); do (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null && exit 0; \
+             sleep 0.05; done; exit 1"
+        )
+    };
+    let waited = match readiness {
+        Readiness::Boots => engine.exec(container, &["/usr/lib/kbz-lab/ready"]).await,
+        Readiness::Listens(port) => {
+            engine
+                .exec(container, &["bash", "-c", &listens(port)])
+                .await
+        }
+    };
+    match (waited, readiness) {
+        (Ok(_), _) => Ok(()),
+        (Err(error), Readiness::Boots) => Err(error),
+        (Err(source), Readiness::Listens(port)) => Err(EngineError::Silent {
+            container: container.to_owned(),
+            port,
+            log: engine.log(container).await?,
+            source: Box::new(source),
+        }),
     }
-    Ok(())
 }
 
 /// Brings a container that fits back to life; whether it needed that.
@@ -147,7 +174,7 @@ pub(crate) async fn wake(
     existing: &Existing,
     events: &Events,
 ) -> Result<bool, EngineError> {
-    let missing = !existing.networks.contains(&Names(&spec.name).private());
+    let missing = !existing.is_connected(&Names(&spec.name).private());
     if existing.state == State::PAUSED {
         let unpaused = engine.docker().unpause_container(&wanted.container).await;
         unpaused.map_err(request(format!("unpause {}", wanted.container)))?;
@@ -186,7 +213,7 @@ pub(crate) async fn restart(
         .restart_container(&wanted.container, Some(options))
         .await;
     restarted.map_err(request(format!("restart {}", wanted.container)))?;
-    booted(engine, wanted).await?;
+    wait(engine, &wanted.container, wanted.readiness).await?;
     events.send(LabEvent::Ready {
         host: wanted.host.clone(),
         took: since.elapsed(),
@@ -201,7 +228,10 @@ pub(crate) async fn silent<'a>(
     wanted: &'a [Wanted],
 ) -> Result<Vec<&'a Wanted>, EngineError> {
     let bastion = Names(&spec.name).container(&spec.bastion.name);
-    let booting: Vec<&Wanted> = wanted.iter().filter(|one| one.boots).collect();
+    let booting: Vec<&Wanted> = wanted
+        .iter()
+        .filter(|one| one.readiness == Readiness::Boots)
+        .collect();
     let addresses: Vec<String> = booting.iter().map(|one| one.address.to_string()).collect();
     let mut command = vec!["/usr/lib/kbz-lab/reach"];
     command.extend(addresses.iter().map(String::as_str));

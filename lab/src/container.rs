@@ -32,6 +32,10 @@ pub(crate) const KEYS_IN_BASTION: &str = "/etc/kbz-lab/keys.json";
 const SCHEMA: u32 = 1;
 const PROGRAM: &str = "/usr/lib/kbz-lab/program";
 const VOLUME_DIRECTORY: &str = "/var/lib/kbz-lab";
+/// Where the load balancer finds the tokens of its API.
+const TOKENS: &str = "KBZ_LAB_HETZNER_TOKENS";
+/// The names and addresses of all machines, in the bastion.
+pub(crate) const HOSTS_FILE: &str = "/etc/kbz-lab/hosts";
 
 /// The names of a lab's things in the engine.
 pub(crate) struct Names<'a>(pub(crate) &'a LabName);
@@ -73,6 +77,15 @@ impl Names<'_> {
 /// A published port: inside, and on 127.0.0.1.
 pub(crate) type Port = (u16, u16);
 
+/// How a container shows that it is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// It boots systemd, which says when it is done.
+    Boots,
+    /// It listens on a port.
+    Listens(u16),
+}
+
 /// A container as it should be.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
@@ -84,10 +97,12 @@ pub(crate) struct Wanted {
     pub(crate) address: Ipv4Addr,
     /// Whether it also sits on the ordinary bridge.
     pub(crate) way_in: bool,
-    /// Whether it boots systemd.
-    pub(crate) boots: bool,
-    /// Volumes that live and die with it.
+    /// How it shows that it is up.
+    pub(crate) readiness: Readiness,
+    /// Its volumes.
     pub(crate) volumes: Vec<String>,
+    /// Whether its volumes survive when it is made again.
+    pub(crate) keeps_volumes: bool,
     /// Files put into it before its first start.
     pub(crate) files: Vec<FileEntry>,
     /// What is asked from the engine.
@@ -131,30 +146,32 @@ impl Context<'_> {
         ports: &[Port],
     ) -> Result<Wanted, KeyError> {
         let names = Names(&self.spec.name);
+        let volume = names.data_volume(&balancer.name);
         let host_config = HostConfig {
-            binds: Some(vec![format!("{}:{PROGRAM}:ro", program.display())]),
+            binds: Some(vec![
+                format!("{}:{PROGRAM}:ro", program.display()),
+                format!("{volume}:{VOLUME_DIRECTORY}"),
+            ]),
             cap_add: Some(vec!["NET_ADMIN".to_owned()]),
             ..HostConfig::default()
         };
-        let mut command = vec![
-            "sh".to_owned(),
-            "-c".to_owned(),
-            balancer_script(&balancer.args),
-        ];
-        command.push(identity.to_owned());
-        command.extend(balancer.args.iter().cloned());
+        let script = format!("{NO_WAY_OUT}\nexec {PROGRAM} \"$@\"");
+        let command = ["sh", "-c", &script, identity].map(str::to_owned);
+        let options = self.balancer_options(balancer);
         let mut wanted = Wanted {
             host: balancer.name.clone(),
             container: names.container(&balancer.name),
             address: balancer.address,
             way_in: true,
-            boots: false,
-            volumes: Vec::new(),
+            readiness: Readiness::Listens(balancer.api.port),
+            volumes: vec![volume],
+            keeps_volumes: true,
             files: Vec::new(),
             body: ContainerCreateBody {
                 hostname: Some(balancer.name.clone()),
                 image: Some(self.base_image.to_owned()),
-                cmd: Some(command),
+                env: Some(vec![format!("{TOKENS}={}", self.keys.token())]),
+                cmd: Some(command.into_iter().chain(options).collect()),
                 host_config: Some(host_config),
                 ..ContainerCreateBody::default()
             },
@@ -162,6 +179,20 @@ impl Context<'_> {
         };
         self.attach(&mut wanted, ports);
         self.seal(wanted, "balancer")
+    }
+
+    /// The command line of the load balancer: it knows every machine as a server.
+    fn balancer_options(&self, balancer: &BalancerSpec) -> Vec<String> {
+        let mut options = balancer.command.clone();
+        options.push(format!("--api=0.0.0.0:{}", balancer.api.port));
+        options.push(format!("--state={VOLUME_DIRECTORY}/balancer.json"));
+        options.push(format!("--range={}", self.spec.subnet));
+        let servers = self
+            .spec
+            .machines()
+            .filter(|(name, _)| *name != balancer.name);
+        options.extend(servers.map(|(name, address)| format!("--server={name}={address}")));
+        options
     }
 
     /// A machine that boots systemd.
@@ -191,8 +222,9 @@ impl Context<'_> {
             container: names.container(name),
             address,
             way_in,
-            boots: true,
+            readiness: Readiness::Boots,
             volumes: volumes.into_iter().map(|(volume, _)| volume).collect(),
+            keeps_volumes: false,
             files: self.files(name, disk)?,
             body: ContainerCreateBody {
                 hostname: Some(name.to_owned()),
@@ -346,21 +378,11 @@ fn published((inside, outside): Port) -> (String, Option<Vec<PortBinding>>) {
 }
 
 fn hosts_file(content: String) -> FileEntry {
-    FileEntry::new("/etc/kbz-lab/hosts", 0o644, content)
+    FileEntry::new(HOSTS_FILE, 0o644, content)
 }
 
 fn own_hosts(name: &str) -> String {
     format!("127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost ip6-localhost\n")
-}
-
-/// Takes away the way out, then becomes the program (or waits, where there is none yet).
-fn balancer_script(args: &[String]) -> String {
-    let program = if args.is_empty() {
-        "exec sleep infinity".to_owned()
-    } else {
-        format!("exec {PROGRAM} \"$@\"")
-    };
-    format!("{NO_WAY_OUT}\n{program}")
 }
 
 /// Default routes are ignored, and what then has no route is unreachable.

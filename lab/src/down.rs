@@ -172,7 +172,7 @@ pub(crate) async fn remove_volume(
     name: &str,
     events: &Events,
 ) -> Result<(), EngineError> {
-    let options = RemoveVolumeOptionsBuilder::new().force(true).build();
+    let options = RemoveVolumeOptionsBuilder::new().build();
     let gone = gone_is_fine(engine.docker().remove_volume(name, Some(options)).await)
         .map_err(request(format!("remove volume {name}")))?;
     if gone {

@@ -13,7 +13,7 @@ use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::{ContainerSummary, Network, Volume};
 use bollard::query_parameters::{
     DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
-    ListVolumesOptionsBuilder, UploadToContainerOptionsBuilder,
+    ListVolumesOptionsBuilder, LogsOptionsBuilder, UploadToContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures::{StreamExt, TryStreamExt};
@@ -65,6 +65,19 @@ pub enum EngineError {
         code: i64,
         /// The end of what it wrote.
         output: String,
+    },
+    /// A program does not listen.
+    #[error("{container} does not listen on port {port}; its log ends with: {log}")]
+    Silent {
+        /// The container.
+        container: String,
+        /// The port.
+        port: u16,
+        /// The end of its log.
+        log: String,
+        /// How that was found out.
+        #[source]
+        source: Box<EngineError>,
     },
     /// An archive from or for a container could not be read or written.
     #[error("could not pack or unpack files of {container}")]
@@ -204,6 +217,23 @@ impl Engine {
             code: output.code,
             output: tail(&format!("{}{}", output.stdout, output.stderr)),
         })
+    }
+
+    /// The end of a container's log.
+    pub(crate) async fn log(&self, container: &str) -> Result<String, EngineError> {
+        let options = LogsOptionsBuilder::new()
+            .stdout(true)
+            .stderr(true)
+            .tail("8")
+            .build();
+        let lines: Vec<LogOutput> = self
+            .docker
+            .logs(container, Some(options))
+            .try_collect()
+            .await
+            .map_err(request(format!("read the log of {container}")))?;
+        let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        Ok(tail(&text.concat()))
     }
 
     /// Puts files into a container, running or not.

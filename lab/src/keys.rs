@@ -29,6 +29,9 @@ pub enum KeyError {
 pub(crate) struct KeySet {
     identity: String,
     hosts: BTreeMap<String, String>,
+    /// Opens the lab's Hetzner API.
+    #[serde(default)]
+    token: Option<String>,
 }
 
 impl std::fmt::Debug for KeySet {
@@ -43,6 +46,7 @@ impl KeySet {
         Ok(Self {
             identity: new_key(&format!("kbz-lab-{lab}"))?,
             hosts: BTreeMap::new(),
+            token: None,
         })
     }
 
@@ -54,7 +58,7 @@ impl KeySet {
         Ok(serde_json::to_vec_pretty(self)?)
     }
 
-    /// Makes a key for every named machine that has none.
+    /// Makes a key for every named machine that has none, and a token if there is none.
     pub(crate) fn complete<'a>(
         &mut self,
         machines: impl Iterator<Item = &'a str>,
@@ -64,6 +68,8 @@ impl KeySet {
                 self.hosts.insert(name.to_owned(), new_key(name)?);
             }
         }
+        self.token
+            .get_or_insert_with(|| hex::encode(rand::random::<[u8; 32]>()));
         Ok(())
     }
 
@@ -71,6 +77,11 @@ impl KeySet {
     pub(crate) fn id(&self) -> Result<String, KeyError> {
         let fingerprint = PrivateKey::from_openssh(&self.identity)?.fingerprint(HashAlg::Sha256);
         Ok(hex::encode(&fingerprint.as_bytes()[..8]))
+    }
+
+    /// The token of the Hetzner API; there is one as soon as the set is complete.
+    pub(crate) fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
     }
 
     pub(crate) fn identity(&self) -> &str {

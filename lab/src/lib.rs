@@ -17,10 +17,12 @@
 mod access;
 pub mod balancer;
 mod boot;
+pub mod cli;
 mod container;
 mod down;
 mod engine;
 mod event;
+mod fault;
 mod filelock;
 mod keys;
 mod loops;
@@ -28,22 +30,30 @@ mod machine;
 mod network;
 mod ports;
 pub mod rootfs;
+mod shell;
 mod spec;
+mod status;
 mod up;
 
 pub use access::{AccessError, HostAccess, LabAccess, ServiceAccess};
 pub use down::DownError;
 pub use engine::{Engine, EngineError, LAB_LABEL};
 pub use event::{Events, LabEvent};
+pub use fault::{Fault, FaultError};
 pub use filelock::{FileLock, LockError, lock_subnet};
 pub use keys::KeyError;
 pub use machine::{Obstacle, PreflightError};
 pub use ports::PortError;
+pub use shell::{PsqlLogin, ShellError};
 pub use spec::{
     BalancerSpec, BastionSpec, DataDisk, HostSpec, LabName, LabSpec, Publish, SpecError,
     lab_directory,
 };
+pub use status::{LabStatus, MachineStatus};
 pub use up::UpError;
+
+use std::path::Path;
+use std::process::Command;
 
 /// The label of every image that labs make; its value is the recipe's name.
 pub const IMAGE_LABEL: &str = "kbz.lab.image";
@@ -63,10 +73,35 @@ impl Lab {
     /// The images stay unless `images` says otherwise: they are shared by all labs.
     pub async fn down(
         name: &LabName,
-        state: &std::path::Path,
+        state: &Path,
         images: bool,
         events: &Events,
     ) -> Result<bool, DownError> {
         down::down(name, state, images, events).await
+    }
+
+    /// What there is of a lab.
+    pub async fn status(name: &LabName) -> Result<LabStatus, EngineError> {
+        status::status(name).await
+    }
+
+    /// Breaks a machine on purpose, or mends it; returns when that has happened.
+    pub async fn fault(name: &LabName, host: &str, fault: &Fault) -> Result<(), FaultError> {
+        fault::fault(name, host, fault).await
+    }
+
+    /// The command line of `ssh` to a machine.
+    pub fn ssh(access: &LabAccess, host: &str, args: &[String]) -> Result<Command, ShellError> {
+        shell::ssh(access, host, args)
+    }
+
+    /// The command line of `psql` to a service of the load balancer.
+    pub fn psql(
+        access: &LabAccess,
+        port: u16,
+        login: &PsqlLogin,
+        args: &[String],
+    ) -> Result<Command, ShellError> {
+        shell::psql(access, port, login, args)
     }
 }

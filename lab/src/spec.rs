@@ -166,8 +166,8 @@ pub struct BalancerSpec {
     pub address: Ipv4Addr,
     /// The executable that runs in the container; the calling program by default.
     pub program: PathBuf,
-    /// Its arguments.
-    pub args: Vec<String>,
+    /// The words before the load balancer's own options (`lab balancer`).
+    pub command: Vec<String>,
     /// Port of its API, and the 127.0.0.1 port it is published on.
     pub api: Publish,
     /// Services, published on 127.0.0.1 ports too.
@@ -303,7 +303,7 @@ impl BalancerSpec {
             name: "lb-haproxy".to_owned(),
             address,
             program,
-            args: Vec::new(),
+            command: vec!["lab".to_owned(), "balancer".to_owned()],
             api: Publish {
                 port: 80,
                 preferred: 18_080,

@@ -190,10 +190,13 @@ impl<'a> Run<'a> {
     }
 
     async fn remove(&self, host: &str) -> Result<(), EngineError> {
-        let names = Names(&self.spec.name);
-        let container = names.container(host);
+        let container = Names(&self.spec.name).container(host);
         remove_container(self.engine, &container, &container, self.events).await?;
-        for volume in names.volumes(host) {
+        self.remove_volumes(host).await
+    }
+
+    async fn remove_volumes(&self, host: &str) -> Result<(), EngineError> {
+        for volume in Names(&self.spec.name).volumes(host) {
             remove_volume(self.engine, &volume, self.events).await?;
         }
         Ok(())
@@ -286,7 +289,16 @@ impl<'a> Run<'a> {
     }
 
     async fn remake(&self, wanted: &Wanted) -> Result<(), EngineError> {
-        self.remove(&wanted.host).await?;
+        remove_container(
+            self.engine,
+            &wanted.container,
+            &wanted.container,
+            self.events,
+        )
+        .await?;
+        if !wanted.keeps_volumes {
+            self.remove_volumes(&wanted.host).await?;
+        }
         boot::make(self.engine, self.spec, wanted, self.events).await
     }
 
@@ -369,6 +381,11 @@ impl<'a> Run<'a> {
             hetzner_api: balancer
                 .and_then(|balancer| published(balancer.api.port))
                 .map(|port| format!("http://{}/v1", local(port))),
+            hetzner_token: self.directory.join("hetzner_token"),
+            balancer: balancer.map(|balancer| HostAccess {
+                name: balancer.name.clone(),
+                address: balancer.address,
+            }),
             services: services
                 .iter()
                 .filter_map(|service| {

@@ -1,24 +1,21 @@
-//! The lab by itself, without a program.
+//! The lab by itself, without a program that describes what runs in it.
 
-use std::path::PathBuf;
+use std::process::ExitCode;
 
-use kbz_lab::{Events, Lab, LabName, LabSpec};
+use clap::Parser;
+use kbz_lab::cli::{LabCommand, LabProgram};
+use miette::IntoDiagnostic;
+
+/// Production on one machine: hosts, bastion and load balancer as containers.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: LabCommand,
+}
 
 #[tokio::main]
-async fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let events = Events::new(|event| eprintln!("{event:?}"));
-    let name: LabName = args[2].parse().unwrap();
-    let mut spec = LabSpec::keybuzz(name.clone(), std::env::current_exe().unwrap());
-    if let Some(subnet) = args.get(3) {
-        spec = spec.in_subnet(subnet.parse().unwrap());
-    }
-    if args[1] == "up" {
-        println!("{:#?}", Lab::up(&spec, &events).await);
-    } else {
-        println!(
-            "{:?}",
-            Lab::down(&name, &PathBuf::from(".kbz"), false, &events).await
-        );
-    }
+async fn main() -> miette::Result<ExitCode> {
+    let program = LabProgram::current(&[]).into_diagnostic()?;
+    Arguments::parse().command.run(&program).await
 }

@@ -13,8 +13,8 @@ mod tool;
 
 pub use build::{RootfsError, ensure};
 pub use recipes::{debian_base, host};
-pub(crate) use tool::is_root;
 pub use tool::{ToolError, ensure_mmdebstrap};
+pub(crate) use tool::{find, is_root};
 
 use sha2::{Digest, Sha256};
 
