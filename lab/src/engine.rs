@@ -36,8 +36,28 @@ pub enum EngineError {
         /// The value of `DOCKER_HOST`.
         host: String,
     },
+    /// There is no socket.
+    #[error(
+        "there is no Docker Engine at {socket}; install it (Debian: `sudo apt-get install \
+         docker.io`), start it (`sudo systemctl start docker`), or name its socket in DOCKER_HOST"
+    )]
+    Absent {
+        /// The socket.
+        socket: String,
+    },
+    /// The socket belongs to others.
+    #[error(
+        "this user may not use the Docker Engine at {socket}; `sudo usermod -aG docker $USER` and \
+         a new login let it"
+    )]
+    Forbidden {
+        /// The socket.
+        socket: String,
+    },
     /// Nobody answers on the socket.
-    #[error("the Docker Engine at {socket} does not answer")]
+    #[error(
+        "the Docker Engine at {socket} does not answer; `sudo systemctl restart docker` may help"
+    )]
     Unreachable {
         /// The socket.
         socket: String,
@@ -92,10 +112,13 @@ pub enum EngineError {
 
 /// What a command in a container left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ExecOutput {
-    pub(crate) code: i64,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct ExecOutput {
+    /// Its exit status.
+    pub code: i64,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
 }
 
 /// A file to put into a container.
@@ -130,9 +153,10 @@ impl Engine {
             .ok()
             .filter(|host| !host.is_empty())
             .unwrap_or_else(|| DEFAULT_SOCKET.to_owned());
-        if !socket.starts_with("unix://") {
+        let Some(path) = socket.strip_prefix("unix://") else {
             return Err(EngineError::NotLocal { host: socket });
-        }
+        };
+        knock(path, &socket)?;
         let connected = Docker::connect_with_unix(&socket, REQUEST_SECONDS, API_DEFAULT_VERSION);
         let unreachable = |source| EngineError::Unreachable {
             socket: socket.clone(),
@@ -154,7 +178,7 @@ impl Engine {
     }
 
     /// Runs a command and returns what it left, whatever its exit status.
-    pub(crate) async fn exec_any(
+    pub async fn exec_any(
         &self,
         container: &str,
         command: &[&str],
@@ -329,6 +353,23 @@ impl Engine {
     }
 }
 
+/// Tells the common reasons apart for which nobody answers on a socket.
+fn knock(path: &str, socket: &str) -> Result<(), EngineError> {
+    use std::io::ErrorKind;
+    let socket = socket.to_owned();
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(EngineError::Absent { socket }),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err(EngineError::Forbidden { socket })
+        }
+        Err(err) => Err(EngineError::Unreachable {
+            socket,
+            source: Box::new(err.into()),
+        }),
+    }
+}
+
 /// An error constructor for a request that does `doing`.
 pub(crate) fn request(doing: String) -> impl FnOnce(Api) -> EngineError {
     move |source| EngineError::Request {
@@ -402,6 +443,16 @@ mod tests {
         let archive = pack(&files).unwrap();
         assert_eq!(first_file(&archive).unwrap(), Some(b"secret".to_vec()));
         assert_eq!(first_file(&pack(&[]).unwrap()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_missing_engine_is_told_from_a_silent_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("docker.sock");
+        let knock = || knock(path.to_str().unwrap(), "unix://x").unwrap_err();
+        assert!(matches!(knock(), EngineError::Absent { .. }));
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(matches!(knock(), EngineError::Unreachable { .. }));
     }
 
     #[test]

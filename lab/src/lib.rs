@@ -37,7 +37,7 @@ mod up;
 
 pub use access::{AccessError, HostAccess, LabAccess, ServiceAccess};
 pub use down::DownError;
-pub use engine::{Engine, EngineError, LAB_LABEL};
+pub use engine::{Engine, EngineError, ExecOutput, LAB_LABEL};
 pub use event::{Events, LabEvent};
 pub use fault::{Fault, FaultError};
 pub use filelock::{FileLock, LockError, lock_subnet};
@@ -88,6 +88,11 @@ impl Lab {
     /// Breaks a machine on purpose, or mends it; returns when that has happened.
     pub async fn fault(name: &LabName, host: &str, fault: &Fault) -> Result<(), FaultError> {
         fault::fault(name, host, fault).await
+    }
+
+    /// The name of a machine's container in the engine.
+    pub fn container(name: &LabName, host: &str) -> String {
+        container::Names(name).container(host)
     }
 
     /// The command line of `ssh` to a machine.

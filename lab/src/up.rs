@@ -143,6 +143,7 @@ impl<'a> Run<'a> {
         let ports = self.ports().await?;
         let wanted = self.wanted(&host_image, &base_image, &ports)?;
         self.fit(&wanted).await?;
+        self.forget_old_programs()?;
         let access = self.access(&ports);
         access.write(&self.directory, &self.keys)?;
         self.hand_keys_to_bastion().await?;
@@ -267,6 +268,25 @@ impl<'a> Run<'a> {
     async fn fit(&mut self, wanted: &[Wanted]) -> Result<(), UpError> {
         let fitted = try_join_all(wanted.iter().map(|one| self.fit_one(one))).await?;
         self.changed |= fitted.contains(&true);
+        Ok(())
+    }
+
+    /// Removes executables that no container uses any more.
+    fn forget_old_programs(&self) -> Result<(), UpError> {
+        let Some(balancer) = &self.spec.balancer else {
+            return Ok(());
+        };
+        let failed = |source| UpError::Program {
+            program: balancer.program.clone(),
+            source,
+        };
+        let (kept, _) = keep_program(&self.directory, &balancer.program)?;
+        for entry in std::fs::read_dir(self.directory.join("programs")).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path != kept {
+                std::fs::remove_file(path).map_err(failed)?;
+            }
+        }
         Ok(())
     }
 

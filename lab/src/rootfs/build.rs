@@ -7,6 +7,7 @@ use bollard::query_parameters::{
     CreateImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
 use futures::{StreamExt, TryStreamExt};
+use rustix::process::{Pid, Signal};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -127,12 +128,14 @@ async fn build(
     };
     let overlay = write_overlay(recipe).map_err(io)?;
     let mut child = command(&tool, recipe, &overlay).spawn().map_err(io)?;
+    let mut group = ToolGroup::of(&child);
     let (stdout, stderr) = pipes(&mut child).map_err(io)?;
     let (imported, output) = futures::join!(
         import(engine, recipe, stdout),
         follow(stderr, image, events)
     );
     let status = child.wait().await.map_err(io)?;
+    group.ended();
     // An engine that refuses closes the stream, of which the tool then dies: its word first.
     let id = imported.map_err(of(image))?;
     if !status.success() {
@@ -144,6 +147,30 @@ async fn build(
         });
     }
     tag(engine, &id, recipe).await.map_err(of(image))
+}
+
+/// Tells a tool that is not needed any more to stop. It then removes its half-made file
+/// system, which a hard kill would leave behind.
+struct ToolGroup(Option<Pid>);
+
+impl ToolGroup {
+    fn of(child: &Child) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        Self(id.and_then(Pid::from_raw))
+    }
+
+    fn ended(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for ToolGroup {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // One that has ended by itself cannot be told any more.
+            let _ = rustix::process::kill_process_group(group, Signal::TERM);
+        }
+    }
 }
 
 fn of(image: &str) -> impl FnOnce(EngineError) -> RootfsError {
@@ -182,9 +209,8 @@ fn command(tool: &std::path::Path, recipe: &Recipe, overlay: &NamedTempFile) -> 
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // The tool signals its whole process group when it is done.
-        .process_group(0)
-        .kill_on_drop(true);
+        // The tool signals its whole process group when it fails.
+        .process_group(0);
     command
 }
 
