@@ -74,6 +74,8 @@ impl Effect {
             Action::PatchDcs { .. } => Deed::new("dynamic configuration", "", "patched"),
             Action::Switchover { leader, .. } => Deed::new("leader", leader, "moved away"),
             Action::RestartMember { member } => Deed::new("member", member, "restarted"),
+            Action::ChangeLoadBalancer { name, .. } => Deed::new("load balancer", name, "changed"),
+            Action::DeleteLoadBalancer { name } => Deed::new("load balancer", name, "deleted"),
             Action::Gate(_) => Deed::new("gate", "", "waited for"),
         }
     }

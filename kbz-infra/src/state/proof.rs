@@ -7,11 +7,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::effect::load_balancer::{LoadBalancerChange, Standing};
 use crate::effect::{Action, Effect, FirewallRule, PreImage, UnitVerb};
 use crate::ident::{Digest, Urn};
 use crate::probe::{
-    self, ClusterReading, ContainerReading, ImageTag, MemberRole, Observation, Path, PathReading,
-    Probe, Query, Reading, Seen, SysctlValue,
+    self, ClusterReading, ContainerReading, ImageTag, MemberRole, Node, Observation, Path,
+    PathReading, Probe, Query, Reading, Seen, SysctlValue,
 };
 use crate::secret::{KeyedHash, Vault};
 
@@ -64,6 +65,10 @@ pub enum Image {
     },
     /// A dynamic configuration that a patch would not change.
     Patched(serde_json::Value),
+    /// A symbolic link.
+    Link,
+    /// A load balancer for which a change holds already.
+    Balanced(Box<LoadBalancerChange>),
     /// A cluster led by somebody else.
     NotLedBy(String),
 }
@@ -175,6 +180,10 @@ fn trace(action: &Action, vault: &Vault) -> Option<Trace> {
             None,
             Image::NotLedBy(leader.clone()),
         )),
+        Action::ChangeLoadBalancer { name, change } => {
+            Some((balancer(name), None, Image::Balanced(change.clone())))
+        }
+        Action::DeleteLoadBalancer { name } => goes(balancer(name)),
         Action::RestartMember { .. } | Action::Gate(_) => None,
     }
 }
@@ -183,6 +192,7 @@ fn pre_image(expect: PreImage, vault: &Vault) -> Option<Image> {
     match expect {
         PreImage::Any => None,
         PreImage::Absent => Some(Image::Absent),
+        PreImage::Link => Some(Image::Link),
         PreImage::Content(digest) => Some(Image::Content(vault.keyed(&digest))),
     }
 }
@@ -229,6 +239,13 @@ fn at_path(path: &str) -> Query {
 fn image(reference: &str) -> Query {
     ImageTag {
         reference: reference.to_owned(),
+    }
+    .into()
+}
+
+fn balancer(name: &str) -> Query {
+    probe::LoadBalancer {
+        name: name.to_owned(),
     }
     .into()
 }
@@ -300,6 +317,10 @@ impl Image {
             (Image::Patched(patch), Reading::Dcs(dcs)) => {
                 dcs.0.as_ref().is_some_and(|now| holds(now, patch))
             }
+            (Image::Link, Reading::Path(PathReading::Other(node))) => *node == Node::Symlink,
+            (Image::Balanced(change), Reading::LoadBalancer(balancer)) => {
+                change.standing(balancer.0.as_ref()) == Standing::Done
+            }
             (Image::NotLedBy(leader), Reading::Cluster(cluster)) => led_by_another(cluster, leader),
             (
                 Image::Content(_)
@@ -312,6 +333,8 @@ impl Image {
                 | Image::FirewallOn
                 | Image::Marked { .. }
                 | Image::Patched(_)
+                | Image::Link
+                | Image::Balanced(_)
                 | Image::NotLedBy(_),
                 _,
             ) => false,
