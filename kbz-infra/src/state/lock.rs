@@ -162,21 +162,21 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // Left unsaid it only looks as if this process had died, which the next one reports.
         let _ = tell(&mut self.file, None);
+        // Said outright, because a child that is being started holds the file open as well.
+        let _ = self.file.unlock();
     }
 }
 
-/// Who holds the lock now, without taking it; `None` when nobody does.
+/// Who says to hold the lock and is not known to be dead. Goes by the text alone: even a shared
+/// lock, held for a moment, would turn away a run that wants to begin.
 pub(super) fn holder(path: &Path) -> Result<Option<Holder>, FileError> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(FileError::at("open", path)(error)),
     };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => told(&mut file).map_err(FileError::at("read", path)),
-        Err(TryLockError::Error(error)) => Err(FileError::at("lock", path)(error)),
-    }
+    let holder = told(&mut file).map_err(FileError::at("read", path))?;
+    Ok(holder.filter(|holder| holder.liveness() != Liveness::Dead))
 }
 
 /// What the file tells; a text that is not whole tells nothing.

@@ -103,7 +103,7 @@ pub struct Snapshot {
     /// What the last run left open, when it did not end. While somebody holds the lock, this
     /// is the run that goes on.
     pub unfinished: Option<Recovery>,
-    /// Who holds the lock now; always `None` for who holds it.
+    /// Who says to hold the lock and is not known to be dead; always `None` for who holds it.
     pub held_by: Option<Holder>,
     /// The remains of an unfinished write at the journal's end, which are left out.
     pub cut: Option<Cut>,
