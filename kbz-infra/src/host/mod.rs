@@ -3,8 +3,33 @@
 //! [`transport`] is the way to one host; everything else here is built on it, except the
 //! client for Hetzner's API, which is reached over HTTPS.
 
+mod builder;
+mod engine;
 pub mod hetzner;
+mod interpreter;
+mod patroni;
 pub mod pool;
+mod read;
+mod registry;
+mod run;
 pub mod shell;
+mod sql;
 pub mod ssh;
 pub mod transport;
+
+pub use engine::local_docker;
+pub use interpreter::HostInterpreter;
+
+/// An error and what caused it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,208 @@
+//! The interpreter of the real world.
+//!
+//! It holds the ways to all sites and nothing else: what is asked and done is decided by the
+//! data that it is given. Reads go to `read`, `sql` and `patroni`; effects to `run`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bollard::Docker;
+
+use super::hetzner::HetznerClient;
+use super::pool::Hosts;
+use super::read::{self, HostSite};
+use super::registry::Registry;
+use super::run::{self, HostChange};
+use super::sql::SqlError;
+use super::{engine, patroni, sql};
+use crate::effect::{Action, Effect, EffectError, Interpreter, RunContext, SiteReadings};
+use crate::ident::{HostName, StackName};
+use crate::probe::{
+    LoadBalancerReading, Outage, PatroniAccess, PgAccess, Probe, Query, Reading, Site,
+};
+use crate::secret::Vault;
+
+/// Why a load balancer can be neither asked nor changed.
+const NO_HETZNER: &str = "the environment names no Hetzner API and token";
+
+/// Carries the vocabulary out on real hosts.
+pub struct HostInterpreter {
+    hosts: Hosts,
+    knock: Hosts,
+    operator: Docker,
+    hetzner: Option<HetznerClient>,
+    registry: Registry,
+    vault: Arc<Vault>,
+    /// One client per host, which keeps its connection to the engine.
+    engines: Mutex<BTreeMap<HostName, Docker>>,
+}
+
+impl HostInterpreter {
+    /// An interpreter for `stack` on `hosts`.
+    ///
+    /// `knock` leads to the same hosts over connections of its own; a change that may cut the
+    /// operator off is kept only when one of them comes about after it. `operator` is the
+    /// Docker engine of the machine that runs the program.
+    pub fn new(
+        stack: &StackName,
+        hosts: Hosts,
+        knock: Hosts,
+        operator: Docker,
+        vault: Arc<Vault>,
+    ) -> Self {
+        Self {
+            hosts,
+            knock,
+            operator,
+            hetzner: None,
+            registry: Registry::of(stack),
+            vault,
+            engines: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// The same with a Hetzner Cloud project.
+    pub fn with_hetzner(mut self, client: HetznerClient) -> Self {
+        self.hetzner = Some(client);
+        self
+    }
+
+    /// Ends all connections.
+    pub async fn close(&self) {
+        self.hosts.close().await;
+        self.knock.close().await;
+    }
+
+    fn host(&self, name: &HostName) -> Result<HostSite, Outage> {
+        let outage = |why: String| Outage::new(&Site::Host(name.clone()), why);
+        let transport = self
+            .hosts
+            .get(name)
+            .map_err(|error| outage(error.to_string()))?;
+        let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        let docker = engines.get(name).cloned();
+        let docker = match docker {
+            Some(docker) => docker,
+            None => engine::of_host(&transport).map_err(|error| outage(super::chain(&error)))?,
+        };
+        engines.insert(name.clone(), docker.clone());
+        Ok(HostSite {
+            transport,
+            docker,
+            registry: self.registry.clone(),
+        })
+    }
+
+    async fn answer(&self, site: &Site, queries: &[&Query]) -> Result<Vec<Reading>, String> {
+        match site {
+            Site::Host(name) => {
+                let host = self.host(name).map_err(|outage| outage.why)?;
+                read::answer(&host, queries).await
+            }
+            Site::Operator => read::answer_engine(&self.operator, queries).await,
+            Site::Postgres(access) => sql::read(&self.hosts, access, &self.vault, queries).await,
+            Site::Patroni(access) => patroni::read(&self.hosts, access, &self.vault, queries).await,
+            Site::Hetzner => self.ask_hetzner(queries).await,
+        }
+    }
+
+    async fn ask_hetzner(&self, queries: &[&Query]) -> Result<Vec<Reading>, String> {
+        let client = self.hetzner.as_ref().ok_or(NO_HETZNER)?;
+        let asked = queries.iter().map(|query| async move {
+            let Query::LoadBalancer(query) = query else {
+                return Err(format!("Hetzner Cloud cannot be asked {query:?}"));
+            };
+            let state = client.read(&query.name).await;
+            let state = state.map_err(|error| super::chain(&error))?;
+            Ok(LoadBalancerReading(state).into())
+        });
+        futures::future::try_join_all(asked).await
+    }
+
+    async fn carry_out(&self, effect: &Effect, run: &RunContext) -> Result<(), EffectError> {
+        let Effect { site, action } = effect;
+        if let Action::Gate(gate) = action {
+            return run::wait(self, gate, run).await;
+        }
+        match site {
+            Site::Host(name) => self.on_host(name, action, run).await,
+            Site::Operator => run::on_operator(&self.operator, action, run).await,
+            Site::Postgres(access) => self.on_postgres(access, action, run).await,
+            Site::Patroni(access) => self.on_patroni(access, action, run).await,
+            Site::Hetzner => match &self.hetzner {
+                Some(client) => run::on_hetzner(client, action, run).await,
+                None => Err(Outage::new(site, NO_HETZNER).into()),
+            },
+        }
+    }
+
+    async fn on_host(
+        &self,
+        name: &HostName,
+        action: &Action,
+        run: &RunContext,
+    ) -> Result<(), EffectError> {
+        let site = self.host(name)?;
+        let knock = self.knock.get(name);
+        let knock =
+            knock.map_err(|error| Outage::new(&Site::Host(name.clone()), error.to_string()))?;
+        let change = HostChange {
+            site: &site,
+            knock: knock.as_ref(),
+            operator: &self.operator,
+        };
+        change.run(action, run).await
+    }
+
+    async fn on_postgres(
+        &self,
+        access: &PgAccess,
+        action: &Action,
+        run: &RunContext,
+    ) -> Result<(), EffectError> {
+        let site = Site::Postgres(access.clone());
+        let outcome = sql::run(&self.hosts, access, &run.vault, action).await;
+        let outcome = outcome.ok_or_else(|| run::misplaced(&site, action))?;
+        outcome.map_err(|error| match error {
+            SqlError::Lost(why) => Outage::new(&site, run::tidy(run, &why)).into(),
+            SqlError::Refused { said, .. } => run::failed(site.to_string(), run::tidy(run, &said)),
+        })
+    }
+
+    async fn on_patroni(
+        &self,
+        access: &PatroniAccess,
+        action: &Action,
+        run: &RunContext,
+    ) -> Result<(), EffectError> {
+        let outcome = patroni::run(&self.hosts, access, &run.vault, action, run).await;
+        outcome.ok_or_else(|| run::misplaced(&Site::Patroni(access.clone()), action))?
+    }
+}
+
+#[async_trait]
+impl Interpreter for HostInterpreter {
+    async fn read(&self, site: &Site, probes: &[Probe]) -> SiteReadings {
+        let queries: Vec<&Query> = probes.iter().map(|probe| &probe.query).collect();
+        if queries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let readings = self.answer(site, &queries).await;
+        let readings = readings.map_err(|why| {
+            let why = crate::diag::cleaned(&self.vault.redact(&why));
+            Outage::new(site, why)
+        })?;
+        if readings.len() == probes.len() {
+            return Ok(readings);
+        }
+        Err(Outage::new(site, "it did not answer every question"))
+    }
+
+    async fn run(&self, effect: &Effect, run: &RunContext) -> Result<(), EffectError> {
+        tokio::select! {
+            outcome = self.carry_out(effect, run) => outcome,
+            () = run.cancel.cancelled() => Err(EffectError::Cancelled),
+        }
+    }
+}

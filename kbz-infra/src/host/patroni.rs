@@ -1,0 +1,14 @@
+//! A Patroni cluster, asked and changed through the REST APIs of all its members.
+//!
+//! Each member is asked on its own loopback address through its host, so that what is seen is
+//! what that member believes, also when the members do not see each other. A member's view may
+//! be old (`/cluster` shows its local copy): only agreement of several counts, which
+//! [`ClusterReading`](crate::probe::ClusterReading) judges, and RAFT itself is asked by a
+//! program in the member's container.
+
+mod change;
+mod member;
+mod view;
+
+pub(super) use change::run;
+pub(super) use view::read;

@@ -1,0 +1,283 @@
+//! What the members say, each for itself.
+
+use std::time::Duration;
+
+use futures::future::{join, join_all};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::member::Member;
+use crate::host::pool::Hosts;
+use crate::host::shell;
+use crate::host::transport::Exec;
+use crate::ident::HostName;
+use crate::probe::{
+    ClusterMember, ClusterReading, DcsReading, MemberRole, PatroniAccess, Query, RaftReading,
+    Reading,
+};
+use crate::secret::Vault;
+
+/// How long RAFT's own status may take.
+const RAFT: Duration = Duration::from_secs(10);
+
+/// The program in the member's container that asks RAFT, and prints a [`Raft`].
+const RAFT_STATUS: &str = "kbz-raft-status";
+
+/// `GET /cluster`.
+#[derive(Debug, Default, Deserialize)]
+struct Cluster {
+    #[serde(default)]
+    members: Vec<Value>,
+    #[serde(default)]
+    pause: bool,
+}
+
+/// What [`RAFT_STATUS`] prints.
+#[derive(Debug, Deserialize)]
+struct Raft {
+    has_quorum: bool,
+    leader: Option<String>,
+    connected: u32,
+    voters: u32,
+}
+
+/// One member's view.
+#[derive(Debug, Clone)]
+struct View {
+    host: HostName,
+    leader: Option<String>,
+    raft: Option<RaftReading>,
+    members: Vec<ClusterMember>,
+    paused: bool,
+}
+
+/// Answers all queries in their order, or says why no member answers.
+pub(in crate::host) async fn read(
+    hosts: &Hosts,
+    access: &PatroniAccess,
+    vault: &Vault,
+    queries: &[&Query],
+) -> Result<Vec<Reading>, String> {
+    let wants_cluster = queries
+        .iter()
+        .any(|query| matches!(query, Query::Cluster(_)));
+    let wants_dcs = queries.iter().any(|query| matches!(query, Query::Dcs(_)));
+    let cluster = async {
+        if wants_cluster {
+            Some(cluster(hosts, access, vault).await)
+        } else {
+            None
+        }
+    };
+    let dcs = async {
+        if wants_dcs {
+            Some(config(hosts, access, vault).await)
+        } else {
+            None
+        }
+    };
+    let (cluster, dcs) = join(cluster, dcs).await;
+    let (cluster, dcs) = (cluster.transpose()?, dcs.transpose()?);
+    let answer = |query: &&Query| match query {
+        Query::Cluster(_) => cluster.clone().map(Reading::from),
+        Query::Dcs(_) => dcs.clone().map(|config| DcsReading(config).into()),
+        _ => None,
+    };
+    let readings: Option<Vec<Reading>> = queries.iter().map(answer).collect();
+    readings.ok_or_else(|| "a Patroni cluster cannot be asked this".to_owned())
+}
+
+/// The cluster as all members see it.
+pub(super) async fn cluster(
+    hosts: &Hosts,
+    access: &PatroniAccess,
+    vault: &Vault,
+) -> Result<ClusterReading, String> {
+    let asked = access
+        .members
+        .iter()
+        .map(|host| view(hosts, access, vault, host));
+    let mut views = Vec::new();
+    let mut silent = Vec::new();
+    for (host, answer) in access.members.iter().zip(join_all(asked).await) {
+        match answer {
+            Ok(view) => views.push(view),
+            Err(why) => silent.push(format!("{host}: {why}")),
+        }
+    }
+    if views.is_empty() {
+        return Err(format!("no member answers ({})", silent.join("; ")));
+    }
+    Ok(summary(views))
+}
+
+/// What the members say together: the list is that of the fullest view that a majority's
+/// leader is named in.
+fn summary(views: Vec<View>) -> ClusterReading {
+    let followers = |view: &View| {
+        let same = views.iter().filter(|other| other.leader == view.leader);
+        same.count()
+    };
+    let best = views
+        .iter()
+        .max_by_key(|view| (view.leader.is_some(), followers(view), view.members.len()));
+    let (members, paused) = best
+        .map(|view| (view.members.clone(), view.paused))
+        .unwrap_or_default();
+    ClusterReading {
+        seen_by: views
+            .into_iter()
+            .map(|view| (view.host, view.leader, view.raft))
+            .collect(),
+        members,
+        paused,
+    }
+}
+
+async fn view(
+    hosts: &Hosts,
+    access: &PatroniAccess,
+    vault: &Vault,
+    host: &HostName,
+) -> Result<View, String> {
+    let member = member(hosts, access, vault, host)?;
+    let (answer, raft) = join(member.get("/cluster"), raft(&member, &access.container)).await;
+    let answer = answer.map_err(|error| error.to_string())?;
+    let cluster: Cluster = serde_json::from_slice(&answer.body)
+        .map_err(|_| format!("its REST API says {} {}", answer.status, answer.text()))?;
+    let members: Vec<ClusterMember> = cluster.members.iter().filter_map(member_of).collect();
+    let leader = members
+        .iter()
+        .find(|member| member.role == MemberRole::Leader);
+    Ok(View {
+        host: host.clone(),
+        leader: leader.map(|leader| leader.name.clone()),
+        raft,
+        members,
+        paused: cluster.pause,
+    })
+}
+
+pub(super) fn member(
+    hosts: &Hosts,
+    access: &PatroniAccess,
+    vault: &Vault,
+    host: &HostName,
+) -> Result<Member, String> {
+    let transport = hosts.get(host).map_err(|error| error.to_string())?;
+    Member::new(transport, access, vault)
+}
+
+/// A member as `/cluster` lists it; fields that versions of Patroni add are left alone.
+fn member_of(listed: &Value) -> Option<ClusterMember> {
+    let text = |key: &str| listed.get(key).and_then(Value::as_str);
+    Some(ClusterMember {
+        name: text("name")?.to_owned(),
+        role: match text("role").unwrap_or_default() {
+            "leader" | "master" | "primary" => MemberRole::Leader,
+            "sync_standby" | "quorum_standby" => MemberRole::SyncStandby,
+            "replica" => MemberRole::Replica,
+            _ => MemberRole::Other,
+        },
+        state: text("state").unwrap_or_default().to_owned(),
+        timeline: listed.get("timeline").and_then(Value::as_u64),
+        lag: listed.get("lag").and_then(Value::as_u64),
+        pending_restart: listed
+            .get("pending_restart")
+            .and_then(Value::as_bool)
+            .unwrap_or_default(),
+    })
+}
+
+/// RAFT as the member sees it; `None` where it cannot tell.
+async fn raft(member: &Member, container: &str) -> Option<RaftReading> {
+    let container = shell::quote(container).ok()?;
+    let script = format!("docker exec {container} {RAFT_STATUS}");
+    let output = member
+        .transport()
+        .exec(Exec::new(script, RAFT))
+        .await
+        .ok()?;
+    let raft: Raft = serde_json::from_slice(&output.stdout).ok()?;
+    Some(RaftReading {
+        has_quorum: raft.has_quorum,
+        leader: raft.leader,
+        connected: raft.connected,
+        voters: raft.voters,
+    })
+}
+
+/// The dynamic configuration, from the first member that answers.
+pub(super) async fn config(
+    hosts: &Hosts,
+    access: &PatroniAccess,
+    vault: &Vault,
+) -> Result<Option<Value>, String> {
+    let mut silent = Vec::new();
+    for host in &access.members {
+        let member = member(hosts, access, vault, host)?;
+        match member.get("/config").await {
+            Ok(answer) if answer.status == 200 => return Ok(answer.json()),
+            // What Patroni says while the cluster has none.
+            Ok(answer) if answer.status == 502 || answer.status == 404 => return Ok(None),
+            Ok(answer) => silent.push(format!("{host}: {} {}", answer.status, answer.text())),
+            Err(why) => silent.push(format!("{host}: {why}")),
+        }
+    }
+    Err(format!("no member answers ({})", silent.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn listed(name: &str, role: &str) -> ClusterMember {
+        let member =
+            json!({"name": name, "role": role, "state": "streaming", "lag": 0, "timeline": 3});
+        member_of(&member).unwrap()
+    }
+
+    fn view(host: &str, members: Vec<ClusterMember>) -> View {
+        let leader = members
+            .iter()
+            .find(|member| member.role == MemberRole::Leader);
+        View {
+            host: HostName::new(host).unwrap(),
+            leader: leader.map(|leader| leader.name.clone()),
+            raft: None,
+            members,
+            paused: false,
+        }
+    }
+
+    #[test]
+    fn a_member_as_different_versions_list_it() {
+        let member = member_of(&json!({
+            "name": "db-slave-01", "role": "sync_standby", "state": "streaming",
+            "timeline": 2, "lag": "unknown", "pending_restart": true, "new_in_5": {},
+        }))
+        .unwrap();
+        assert_eq!((member.role, member.lag), (MemberRole::SyncStandby, None));
+        assert!(member.pending_restart);
+        assert_eq!(member_of(&json!("nonsense")), None);
+    }
+
+    #[test]
+    fn the_list_is_that_of_the_fullest_view_with_the_majoritys_leader() {
+        let old = view(
+            "one",
+            vec![
+                listed("one", "leader"),
+                listed("two", "replica"),
+                listed("three", "replica"),
+            ],
+        );
+        let new = || vec![listed("two", "leader"), listed("three", "sync_standby")];
+        let reading = summary(vec![old, view("two", new()), view("three", new())]);
+        assert_eq!(reading.members, new());
+        assert_eq!(reading.agreed_leader(3), Some("two"));
+        assert_eq!(reading.seen_by.len(), 3);
+    }
+}

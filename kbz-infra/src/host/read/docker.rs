@@ -1,0 +1,280 @@
+//! Questions to a Docker engine: all at once, over its API.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bollard::Docker;
+use bollard::errors::Error;
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse, ImageInspect};
+use bollard::query_parameters::{
+    CreateContainerOptions, DownloadFromContainerOptionsBuilder, InspectContainerOptions,
+    RemoveContainerOptionsBuilder,
+};
+use futures::TryStreamExt as _;
+use futures::future::{join3, try_join_all};
+
+use super::container;
+use crate::probe::{ContainerReading, ImageReading, ImageUser, ImageUserReading, Query, Reading};
+
+/// The file that names the users of an image.
+const PASSWD: &str = "/etc/passwd";
+
+/// No image has more users than fit here.
+const PASSWD_LIMIT: usize = 1 << 20;
+
+/// What an engine said.
+#[derive(Debug, Default)]
+pub(super) struct Engine {
+    version: Option<String>,
+    images: BTreeMap<String, Option<ImageInspect>>,
+    containers: BTreeMap<String, ContainerReading>,
+}
+
+impl Engine {
+    /// Asks `docker` what `queries` want to know of it.
+    pub(super) async fn ask(docker: &Docker, queries: &[&Query]) -> Result<Self, String> {
+        let mut facts = false;
+        let mut images: BTreeSet<&str> = BTreeSet::new();
+        let mut containers: BTreeSet<&str> = BTreeSet::new();
+        for query in queries {
+            match query {
+                Query::Facts(_) => facts = true,
+                Query::ImageTag(query) => drop(images.insert(&query.reference)),
+                Query::ImageUser(query) => drop(images.insert(&query.reference)),
+                Query::Container(query) => drop(containers.insert(&query.name)),
+                _ => {}
+            }
+        }
+        let images = images.into_iter().map(|reference| async move {
+            let image = inspect_image(docker, reference).await?;
+            Ok::<_, String>((reference.to_owned(), image))
+        });
+        let containers = containers.into_iter().map(|name| async move {
+            let reading = inspect_container(docker, name).await?;
+            Ok::<_, String>((name.to_owned(), reading))
+        });
+        let version = async {
+            // A host without Docker has facts all the same.
+            let version = if facts {
+                docker.version().await.ok()
+            } else {
+                None
+            };
+            version.and_then(|version| version.version)
+        };
+        let (version, images, containers) =
+            join3(version, try_join_all(images), try_join_all(containers)).await;
+        Ok(Self {
+            version,
+            images: images?.into_iter().collect(),
+            containers: containers?.into_iter().collect(),
+        })
+    }
+
+    /// The engine's version, where it was asked for and answered.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// An image that was asked for.
+    pub(super) fn image(&self, reference: &str) -> ImageReading {
+        match self.image_id(reference) {
+            Some(id) => ImageReading::Present { id: id.to_owned() },
+            None => ImageReading::Absent,
+        }
+    }
+
+    fn image_id(&self, reference: &str) -> Option<&str> {
+        self.images.get(reference)?.as_ref()?.id.as_deref()
+    }
+
+    /// A container that was asked for.
+    pub(super) fn container(&self, name: &str) -> ContainerReading {
+        let known = self.containers.get(name).cloned();
+        known.unwrap_or(ContainerReading::Absent)
+    }
+
+    /// A user of an image: as noted when the image came, or as the image itself says.
+    pub(super) async fn user(
+        &self,
+        docker: &Docker,
+        query: &ImageUser,
+        noted: Option<(&str, u32, u32)>,
+    ) -> Result<ImageUserReading, String> {
+        let Some(id) = self.image_id(&query.reference) else {
+            return Ok(ImageUserReading(None));
+        };
+        if let Some((image, uid, gid)) = noted
+            && image == id
+        {
+            return Ok(ImageUserReading(Some((uid, gid))));
+        }
+        let ids = image_user(docker, &query.reference, &query.user).await?;
+        Ok(ImageUserReading(Some(ids)))
+    }
+}
+
+/// Answers queries to an engine alone, that of the operator's machine.
+pub(in crate::host) async fn answer_engine(
+    docker: &Docker,
+    queries: &[&Query],
+) -> Result<Vec<Reading>, String> {
+    let engine = Engine::ask(docker, queries).await?;
+    let answer = |query: &&Query| match query {
+        Query::ImageTag(query) => Ok(engine.image(&query.reference).into()),
+        Query::Container(query) => Ok(engine.container(&query.name).into()),
+        other => Err(format!("this machine is not asked {other:?}")),
+    };
+    queries.iter().map(answer).collect()
+}
+
+/// The id of an image, if the engine has it.
+pub(in crate::host) async fn image_id(
+    docker: &Docker,
+    reference: &str,
+) -> Result<Option<String>, String> {
+    Ok(inspect_image(docker, reference)
+        .await?
+        .and_then(|image| image.id))
+}
+
+async fn inspect_image(docker: &Docker, reference: &str) -> Result<Option<ImageInspect>, String> {
+    found(docker.inspect_image(reference).await)
+}
+
+async fn inspect_container(docker: &Docker, name: &str) -> Result<ContainerReading, String> {
+    let options = None::<InspectContainerOptions>;
+    let Some(container) = found(docker.inspect_container(name, options).await)? else {
+        return Ok(ContainerReading::Absent);
+    };
+    // The engine also finds a container by a part of its id.
+    if container
+        .name
+        .as_deref()
+        .map(|name| name.trim_start_matches('/'))
+        != Some(name)
+    {
+        return Ok(ContainerReading::Absent);
+    }
+    let image = image_of(docker, &container).await?;
+    Ok(container::reading(&container, image.as_ref()))
+}
+
+async fn image_of(
+    docker: &Docker,
+    container: &ContainerInspectResponse,
+) -> Result<Option<ImageInspect>, String> {
+    match &container.image {
+        Some(id) => inspect_image(docker, id).await,
+        None => Ok(None),
+    }
+}
+
+/// An answer of 404 is one: there is no such thing.
+fn found<T>(answer: Result<T, Error>) -> Result<Option<T>, String> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(None),
+        Err(error) => Err(format!(
+            "its Docker engine does not answer: {}",
+            crate::host::chain(&error)
+        )),
+    }
+}
+
+/// The ids of `user` inside an image, from the image's own `/etc/passwd`. Nothing of the image
+/// runs: a container is created, read from and removed, never started.
+pub(in crate::host) async fn image_user(
+    docker: &Docker,
+    reference: &str,
+    user: &str,
+) -> Result<(u32, u32), String> {
+    if let Some(ids) = numeric(user) {
+        return Ok(ids);
+    }
+    let say = |error: Error| format!("the users of {reference} cannot be read: {error}");
+    let body = ContainerCreateBody {
+        image: Some(reference.to_owned()),
+        // Never run, but an image without any command cannot be made into a container.
+        cmd: Some(vec!["true".to_owned()]),
+        network_disabled: Some(true),
+        ..ContainerCreateBody::default()
+    };
+    let options = None::<CreateContainerOptions>;
+    let created = docker.create_container(options, body).await.map_err(say)?;
+    let archive = passwd(docker, &created.id).await;
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
+    let removed = docker
+        .remove_container(&created.id, Some(options.build()))
+        .await;
+    let archive = archive.map_err(say)?;
+    removed.map_err(say)?;
+    let users = first_file(&archive)?;
+    find_user(&users, user).ok_or_else(|| format!("{reference} has no user {user}"))
+}
+
+async fn passwd(docker: &Docker, id: &str) -> Result<Vec<u8>, Error> {
+    let options = DownloadFromContainerOptionsBuilder::new()
+        .path(PASSWD)
+        .build();
+    let mut chunks = docker.download_from_container(id, Some(options));
+    let mut archive = Vec::new();
+    while let Some(chunk) = chunks.try_next().await? {
+        archive.extend_from_slice(&chunk);
+        if archive.len() > PASSWD_LIMIT {
+            break;
+        }
+    }
+    Ok(archive)
+}
+
+/// The first file of a tar archive.
+fn first_file(archive: &[u8]) -> Result<String, String> {
+    use std::io::Read as _;
+    let broken = |error: std::io::Error| format!("{PASSWD} of the image cannot be read: {error}");
+    let mut archive = tar::Archive::new(archive);
+    let mut entries = archive.entries().map_err(broken)?;
+    let entry = entries
+        .next()
+        .ok_or_else(|| format!("the image has no {PASSWD}"))?;
+    let mut text = Vec::new();
+    let limit = u64::try_from(PASSWD_LIMIT).unwrap_or(u64::MAX);
+    let entry = entry.map_err(broken)?;
+    entry.take(limit).read_to_end(&mut text).map_err(broken)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// `UID:GID` or `UID` as it is.
+fn numeric(user: &str) -> Option<(u32, u32)> {
+    match user.split_once(':') {
+        Some((uid, gid)) => Some((uid.parse().ok()?, gid.parse().ok()?)),
+        None => user.parse().ok().map(|uid| (uid, uid)),
+    }
+}
+
+/// `NAME:x:UID:GID:…`
+fn find_user(passwd: &str, user: &str) -> Option<(u32, u32)> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        if fields.next()? != user {
+            return None;
+        }
+        let uid = fields.nth(1)?.parse().ok()?;
+        Some((uid, fields.next()?.parse().ok()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_by_name_or_number() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\npostgres:x:101:104::/var/lib/postgresql:\n";
+        assert_eq!(find_user(passwd, "postgres"), Some((101, 104)));
+        assert_eq!(find_user(passwd, "post"), None);
+        assert_eq!(numeric("999:998"), Some((999, 998)));
+        assert_eq!(numeric("postgres"), None);
+    }
+}

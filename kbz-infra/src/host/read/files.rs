@@ -1,0 +1,171 @@
+//! What is at a path, from `stat`, `sha256sum`, `lsattr` and `base64`.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::frames::Frames;
+use crate::ident::Digest;
+use crate::probe::{FileReading, Node, Ownership, PathReading};
+
+const REGULAR: u32 = 0o10;
+const DIRECTORY: u32 = 0o4;
+const SYMLINK: u32 = 0o12;
+
+/// Everything that an answer says of paths.
+#[derive(Debug, Default)]
+pub(super) struct Files<'a> {
+    stats: BTreeMap<&'a str, Stat>,
+    complaints: &'a str,
+    hashes: BTreeMap<String, Digest>,
+    immutable: Vec<&'a str>,
+    contents: BTreeMap<&'a str, Vec<u8>>,
+}
+
+/// One line of `stat`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stat {
+    kind: u32,
+    size: u64,
+    ownership: Ownership,
+}
+
+impl<'a> Files<'a> {
+    /// Reads the frames that tell of paths; lines that make no sense tell nothing.
+    pub(super) fn of(frames: &'a Frames) -> Self {
+        let lines = |name| frames.get(name).unwrap_or_default().lines();
+        let hashes = lines("hashes").chain(lines("hashes-failed"));
+        Self {
+            stats: lines("stat").filter_map(stat).collect(),
+            complaints: frames.get("stat-complaints").unwrap_or_default(),
+            hashes: hashes.filter_map(hash).collect(),
+            immutable: lines("attributes").filter_map(immutable).collect(),
+            contents: frames.all("content").filter_map(content).collect(),
+        }
+    }
+
+    /// What is at `path`.
+    pub(super) fn reading(&self, path: &str, wants_content: bool) -> Result<PathReading, String> {
+        let Some(stat) = self.stats.get(path) else {
+            return self.absent(path);
+        };
+        Ok(match stat.kind {
+            REGULAR => PathReading::File(self.file(path, stat, wants_content)?),
+            DIRECTORY => PathReading::Directory(stat.ownership.clone()),
+            SYMLINK => PathReading::Other(Node::Symlink),
+            _ => PathReading::Other(Node::Special),
+        })
+    }
+
+    /// Nothing is there; unless `stat` complains of something else than that.
+    fn absent(&self, path: &str) -> Result<PathReading, String> {
+        const NOTHING: [&str; 2] = ["No such file or directory", "Not a directory"];
+        let complaint = self.complaints.lines().find(|line| {
+            line.contains(path) && !NOTHING.iter().any(|nothing| line.ends_with(nothing))
+        });
+        match complaint {
+            Some(complaint) => Err(complaint.to_owned()),
+            None => Ok(PathReading::Absent),
+        }
+    }
+
+    fn file(&self, path: &str, stat: &Stat, wants_content: bool) -> Result<FileReading, String> {
+        let content = self.contents.get(path).filter(|_| wants_content);
+        // The digest of the very bytes that are shown: the file may change between two reads.
+        let digest = content
+            .map(Digest::of)
+            .or_else(|| self.hashes.get(path).copied())
+            .ok_or_else(|| format!("{path} could not be read"))?;
+        Ok(FileReading {
+            digest,
+            size: stat.size,
+            ownership: stat.ownership.clone(),
+            immutable: self.immutable.contains(&path),
+            content: content.and_then(|bytes| String::from_utf8(bytes.clone()).ok()),
+        })
+    }
+}
+
+/// `MODE UID GID SIZE USER GROUP PATH|`, the mode in hexadecimal.
+fn stat(line: &str) -> Option<(&str, Stat)> {
+    let mut fields = line.splitn(7, ' ');
+    let mode = u32::from_str_radix(fields.next()?, 16).ok()?;
+    let uid: u32 = fields.next()?.parse().ok()?;
+    let gid: u32 = fields.next()?.parse().ok()?;
+    let size = fields.next()?.parse().ok()?;
+    let owner = name_or_id(fields.next()?, uid);
+    let group = name_or_id(fields.next()?, gid);
+    let path = fields.next()?.strip_suffix('|')?;
+    let ownership = Ownership {
+        mode: mode & 0o7777,
+        uid,
+        gid,
+        owner,
+        group,
+    };
+    let kind = mode >> 12;
+    Some((
+        path,
+        Stat {
+            kind,
+            size,
+            ownership,
+        },
+    ))
+}
+
+/// `stat` says `UNKNOWN` of an id without a name.
+fn name_or_id(name: &str, id: u32) -> String {
+    if name == "UNKNOWN" {
+        id.to_string()
+    } else {
+        name.to_owned()
+    }
+}
+
+/// `HASH  PATH`; a leading backslash says that the path is escaped.
+fn hash(line: &str) -> Option<(String, Digest)> {
+    let (escaped, line) = match line.strip_prefix('\\') {
+        Some(line) => (true, line),
+        None => (false, line),
+    };
+    let (hash, path) = line.split_once("  ")?;
+    let path = if escaped {
+        path.replace(r"\\", r"\")
+    } else {
+        path.to_owned()
+    };
+    Some((path, hash.parse().ok()?))
+}
+
+/// `----i--------- PATH`, where the `i` is set.
+fn immutable(line: &str) -> Option<&str> {
+    let (attributes, path) = line.split_once(' ')?;
+    attributes.contains('i').then(|| path.trim_start())
+}
+
+/// The path, and the content in base64 on the next line.
+fn content(payload: &str) -> Option<(&str, Vec<u8>)> {
+    let (path, encoded) = payload.split_once('\n')?;
+    Some((path, BASE64.decode(encoded.trim_end()).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_stat_and_its_companions() {
+        let (path, one) = stat("81a4 0 1234 5 root UNKNOWN /etc/a file|").unwrap();
+        assert_eq!(path, "/etc/a file");
+        assert_eq!((one.kind, one.size), (REGULAR, 5));
+        assert_eq!(one.ownership.mode, 0o644);
+        assert_eq!(one.ownership.group, "1234");
+        assert_eq!(stat("81a4 0 0 5 root root /etc/cut"), None);
+        let line = format!("\\{}  /etc/a\\\\b", "0".repeat(64));
+        assert_eq!(hash(&line).unwrap().0, "/etc/a\\b");
+        assert_eq!(immutable("----i---------e------- /etc/r"), Some("/etc/r"));
+        assert_eq!(immutable("--------------e------- /etc/i"), None);
+    }
+}

@@ -1,0 +1,97 @@
+//! One host and its Docker engine, asked at once.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bollard::Docker;
+use futures::future::{join, try_join_all};
+
+use super::answers::Answers;
+use super::docker;
+use super::frames::Frames;
+use super::script::Script;
+use crate::host::registry::Registry;
+use crate::host::transport::{Exec, Transport};
+use crate::ident::HostName;
+use crate::probe::{Query, Reading};
+
+/// How long a host may take to answer; hashing a large file takes a while.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// A host, its Docker engine and its registry.
+pub(in crate::host) struct HostSite {
+    /// The way to the host.
+    pub(in crate::host) transport: Arc<dyn Transport>,
+    /// The way to its Docker engine.
+    pub(in crate::host) docker: Docker,
+    /// Its registry of the stack.
+    pub(in crate::host) registry: Registry,
+}
+
+impl HostSite {
+    /// The host's name.
+    pub(in crate::host) fn name(&self) -> &HostName {
+        self.transport.host()
+    }
+}
+
+/// Answers all queries in their order, or says why the host gave no answer.
+pub(in crate::host) async fn answer(
+    site: &HostSite,
+    queries: &[&Query],
+) -> Result<Vec<Reading>, String> {
+    let script = Script::of(queries.iter().copied(), &site.registry);
+    let (said, engine) = join(
+        ask(site, &script),
+        docker::Engine::ask(&site.docker, queries),
+    )
+    .await;
+    let (frames, arrived) = said?;
+    let engine = engine?;
+    let answers = Answers::new(site.name(), &site.registry, &script, &frames, arrived);
+    let readings = queries
+        .iter()
+        .map(|query| one(site, query, &answers, &engine));
+    try_join_all(readings).await
+}
+
+/// The frames of the script's answer, and when they arrived.
+async fn ask(site: &HostSite, script: &Script) -> Result<(Frames, SystemTime), String> {
+    if script.is_empty() {
+        return Ok((Frames::default(), SystemTime::now()));
+    }
+    let text = script.text().map_err(|error| error.to_string())?;
+    let output = site.transport.exec(Exec::new(text, DEADLINE)).await;
+    let arrived = SystemTime::now();
+    let output = output.map_err(|error| crate::host::chain(&error))?;
+    let frames = Frames::parse(&output.stdout).map_err(|error| {
+        let complaint = output.complaint();
+        format!("{error} ({}): {complaint}", output.status)
+    })?;
+    Ok((frames, arrived))
+}
+
+async fn one(
+    site: &HostSite,
+    query: &Query,
+    answers: &Answers<'_>,
+    engine: &docker::Engine,
+) -> Result<Reading, String> {
+    match query {
+        Query::ImageTag(query) => Ok(engine.image(&query.reference).into()),
+        Query::Container(query) => Ok(engine.container(&query.name).into()),
+        Query::ImageUser(query) => {
+            let noted = answers.noted_user(&query.reference, &query.user);
+            let user = engine.user(&site.docker, query, noted).await?;
+            Ok(user.into())
+        }
+        query => match answers.reading(query) {
+            Some(Ok(Reading::Facts(mut facts))) => {
+                facts.docker = engine.version().map(str::to_owned);
+                Ok(facts.into())
+            }
+            Some(reading) => reading,
+            None => Err(format!("a host cannot be asked {query:?}")),
+        },
+    }
+}

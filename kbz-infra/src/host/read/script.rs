@@ -1,0 +1,303 @@
+//! The one script that asks a host everything.
+//!
+//! However many the questions, the host starts a handful of programs: one `stat`, one
+//! `sha256sum`, one `systemctl show`, one `grep` that prints every small file that matters, one
+//! `df`. It needs a POSIX shell, coreutils, grep and systemd, and changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use crate::host::registry::Registry;
+use crate::host::shell::{self, NulByte};
+use crate::probe::Query;
+
+/// The largest file whose content is shown.
+pub(super) const CONTENT_LIMIT: u64 = 256 << 10;
+
+/// Files that tell about a host.
+pub(super) const MEMINFO: &str = "/proc/meminfo";
+pub(super) const CPUS: &str = "/sys/devices/system/cpu/online";
+pub(super) const OS_RELEASE: &str = "/etc/os-release";
+pub(super) const KERNEL: &str = "/proc/sys/kernel/osrelease";
+pub(super) const SWAPS: &str = "/proc/swaps";
+pub(super) const UFW_CONF: &str = "/etc/ufw/ufw.conf";
+pub(super) const UFW_RULES: &str = "/etc/ufw/user.rules";
+pub(super) const UFW_RULES6: &str = "/etc/ufw/user6.rules";
+
+/// Why a question cannot be put to a shell.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unaskable {
+    /// It holds a NUL byte.
+    #[error(transparent)]
+    Nul(#[from] NulByte),
+    /// It is no absolute path of one line.
+    #[error("{0:?} is no absolute path of one line")]
+    Path(String),
+}
+
+/// Prints a frame; and runs a command for one, named `…-failed` when it fails.
+const FUNCTIONS: &str = r#"put() { printf '@%s %s\n%s\n' "$1" "${#2}" "$2"; }
+ask() { key=$1; shift; if out=$("$@" 2>&1); then put "$key" "$out"; else put "$key-failed" "$out"; fi; }
+"#;
+
+/// What a script asks.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    /// Paths, and whether their content is wanted.
+    paths: BTreeMap<String, bool>,
+    units: BTreeSet<String>,
+    files: BTreeSet<String>,
+    filesystems: BTreeSet<String>,
+    modules: BTreeSet<String>,
+    objects: Option<String>,
+    firewall: bool,
+    facts: bool,
+}
+
+impl Script {
+    /// The script for `queries`, those that Docker answers left out.
+    pub(super) fn of<'a>(
+        queries: impl IntoIterator<Item = &'a Query>,
+        registry: &Registry,
+    ) -> Self {
+        let mut script = Self::default();
+        for query in queries {
+            script.add(query, registry);
+        }
+        script
+    }
+
+    fn add(&mut self, query: &Query, registry: &Registry) {
+        match query {
+            Query::Path(query) => {
+                *self.paths.entry(query.path.clone()).or_default() |= query.content;
+            }
+            Query::Unit(query) => {
+                self.units.insert(query.name.clone());
+            }
+            Query::SysctlValue(query) => self.file(sysctl_path(&query.key)),
+            Query::Swap(_) => self.file(SWAPS),
+            Query::Firewall(_) => {
+                self.firewall = true;
+                self.add_files(&[UFW_CONF, UFW_RULES, UFW_RULES6]);
+            }
+            Query::Facts(_) => {
+                self.facts = true;
+                self.add_files(&[MEMINFO, CPUS, OS_RELEASE, KERNEL]);
+            }
+            Query::Filesystem(query) => {
+                self.filesystems.insert(query.path.clone());
+            }
+            Query::Module(query) => {
+                self.modules.insert(module_name(&query.name));
+            }
+            Query::Stamp(query) => self.file(registry.stamp(&query.name)),
+            Query::Registry(_) => self.objects = Some(registry.objects()),
+            Query::ImageUser(query) => self.file(registry.user(&query.reference, &query.user)),
+            Query::ImageTag(_)
+            | Query::Container(_)
+            | Query::Role(_)
+            | Query::Database(_)
+            | Query::Extension(_)
+            | Query::Cluster(_)
+            | Query::Dcs(_)
+            | Query::LoadBalancer(_) => {}
+        }
+    }
+
+    fn file(&mut self, path: impl Into<String>) {
+        self.files.insert(path.into());
+    }
+
+    fn add_files(&mut self, paths: &[&str]) {
+        for path in paths {
+            self.file(*path);
+        }
+    }
+
+    /// Whether there is nothing to ask.
+    pub(super) fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+            && self.units.is_empty()
+            && self.files.is_empty()
+            && self.filesystems.is_empty()
+            && self.modules.is_empty()
+            && self.objects.is_none()
+    }
+
+    /// The files of which each line is printed after the file's path.
+    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(String::as_str)
+    }
+
+    /// Which of the file systems asked for is that of `path`.
+    pub(super) fn filesystem_index(&self, path: &str) -> usize {
+        let before = self.filesystems.iter().take_while(|known| *known != path);
+        before.count()
+    }
+
+    /// The script as text.
+    pub(super) fn text(&self) -> Result<String, Unaskable> {
+        let paths = self
+            .paths
+            .keys()
+            .chain(&self.files)
+            .chain(&self.filesystems);
+        for path in paths {
+            if !path.starts_with('/') || path.contains(['\n', '\r']) {
+                return Err(Unaskable::Path(path.clone()));
+            }
+        }
+        let mut body = String::new();
+        self.write_paths(&mut body)?;
+        self.write_lists(&mut body)?;
+        self.write_filesystems(&mut body)?;
+        self.write_modules(&mut body)?;
+        if self.firewall {
+            body.push_str(FIREWALL);
+        }
+        if let Some(objects) = &self.objects {
+            let objects = shell::quote(objects)?;
+            line(
+                &mut body,
+                format_args!("put objects \"$(cat {objects}/*.json 2>/dev/null)\""),
+            );
+        }
+        if !self.facts {
+            return Ok(format!("{FUNCTIONS}{body}put end ''\n"));
+        }
+        // It starts a service on the host, so it runs beside the rest.
+        let clock = "timedatectl show -p NTPSynchronized --value 2>/dev/null";
+        Ok(format!(
+            "{FUNCTIONS}{clock} | {{\n{body}put synchronized \"$(cat)\"\n}}\nput now \"$(date +%s.%N)\"\nput end ''\n"
+        ))
+    }
+
+    fn write_paths(&self, body: &mut String) -> Result<(), Unaskable> {
+        if self.paths.is_empty() {
+            return Ok(());
+        }
+        let wanted = self.paths.iter().filter(|(_, content)| **content);
+        let wanted: Vec<&str> = wanted.map(|(path, _)| path.as_str()).collect();
+        let wanted = format!("\n{}\n", wanted.join("\n"));
+        line(body, format_args!("want={}", shell::quote(&wanted)?));
+        line(
+            body,
+            format_args!("set -- {}", shell::join(self.paths.keys())?),
+        );
+        line(body, format_args!("limit={CONTENT_LIMIT}"));
+        body.push_str(PATHS);
+        Ok(())
+    }
+
+    fn write_lists(&self, body: &mut String) -> Result<(), Unaskable> {
+        if !self.units.is_empty() {
+            let units = shell::join(&self.units)?;
+            line(
+                body,
+                format_args!(
+                    "ask units systemctl show -p Id,Names,LoadState,ActiveState,UnitFileState,NeedDaemonReload -- {units}"
+                ),
+            );
+        }
+        if !self.files.is_empty() {
+            let files = shell::join(&self.files)?;
+            line(
+                body,
+                format_args!("put files \"$(grep -asH '' -- {files})\""),
+            );
+        }
+        Ok(())
+    }
+
+    fn write_filesystems(&self, body: &mut String) -> Result<(), Unaskable> {
+        if self.filesystems.is_empty() {
+            return Ok(());
+        }
+        let paths = shell::join(&self.filesystems)?;
+        line(body, format_args!("set --\nfor path in {paths}; do"));
+        body.push_str(ANCESTORS);
+        Ok(())
+    }
+
+    fn write_modules(&self, body: &mut String) -> Result<(), Unaskable> {
+        if self.modules.is_empty() {
+            return Ok(());
+        }
+        let names = shell::join(&self.modules)?;
+        line(body, format_args!("found=\nfor name in {names}; do"));
+        body.push_str(MODULES);
+        Ok(())
+    }
+}
+
+/// `$@` holds the paths. A second `stat`, for its complaints, only where something is missing.
+const PATHS: &str = r#"if stats=$(stat -c '%f %u %g %s %U %G %n|' -- "$@" 2>/dev/null); then complaints=; else
+complaints=$(stat -- "$@" 2>&1 >/dev/null); fi
+put stat "$stats"
+put stat-complaints "$complaints"
+set --
+while IFS=' ' read -r mode uid gid size user group name; do
+case $mode in 8???) ;; *) continue ;; esac
+name=${name%|}
+set -- "$@" "$name"
+[ "$size" -le "$limit" ] || continue
+case $want in *"
+$name
+"*) put content "$name
+$(base64 -w0 -- "$name")" ;; esac
+done <<KBZ
+$stats
+KBZ
+if [ $# -gt 0 ]; then
+ask hashes sha256sum -- "$@"
+put attributes "$(lsattr -d -- "$@" 2>/dev/null)"
+fi
+"#;
+
+/// The nearest ancestor that exists, of each path.
+const ANCESTORS: &str = r#"while [ ! -e "$path" ] && [ "$path" != / ]; do path=${path%/*}; path=${path:-/}; done
+set -- "$@" "$path"
+done
+ask filesystems df -B1 --output=fstype,size,avail -- "$@"
+"#;
+
+/// Modules that are loaded, or built in, with parameters or without.
+const MODULES: &str = r#"if [ -d "/sys/module/$name" ]; then found="$found $name"; continue; fi
+file=$(printf %s "$name" | sed 's/_/[-_]/g')
+if grep -qs "/$file\.ko" "/lib/modules/$(uname -r)/modules.builtin"; then found="$found $name"; fi
+done
+put modules "$found"
+"#;
+
+/// Whether UFW is installed, and whether its rules are in the kernel.
+const FIREWALL: &str = r"if command -v ufw >/dev/null; then put ufw installed; fi
+if iptables -w 5 -S ufw-user-input >/dev/null 2>&1; then put ufw-chain present; fi
+";
+
+fn line(body: &mut String, text: std::fmt::Arguments<'_>) {
+    writeln!(body, "{text}").expect("writing to a String cannot fail");
+}
+
+/// Where the kernel shows a parameter. As in `sysctl`, the first separator decides which one
+/// of `.` and `/` separates.
+pub(in crate::host) fn sysctl_path(key: &str) -> String {
+    let first = key.chars().find(|c| matches!(c, '.' | '/'));
+    let swapped: String = match first {
+        Some('/') => key.to_owned(),
+        _ => key
+            .chars()
+            .map(|c| match c {
+                '.' => '/',
+                '/' => '.',
+                other => other,
+            })
+            .collect(),
+    };
+    format!("/proc/sys/{swapped}")
+}
+
+/// A module's name as the kernel writes it.
+pub(super) fn module_name(name: &str) -> String {
+    name.replace('-', "_")
+}

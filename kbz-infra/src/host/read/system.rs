@@ -1,0 +1,212 @@
+//! Units, kernel parameters, facts, file systems and modules, from what a host prints.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use super::frames::Frames;
+use super::script::{self, Script};
+use crate::probe::{FactsReading, FilesystemReading, ModuleReading, SwapReading, UnitReading};
+
+/// Small files of a host, by path.
+#[derive(Debug, Default)]
+pub(super) struct SmallFiles<'a>(BTreeMap<&'a str, Vec<&'a str>>);
+
+impl<'a> SmallFiles<'a> {
+    /// Reads `PATH:LINE`s of the files that `script` asks for.
+    pub(super) fn of(frames: &'a Frames, script: &'a Script) -> Self {
+        let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for line in frames.get("files").unwrap_or_default().lines() {
+            if let Some((path, line)) = split(line, script) {
+                files.entry(path).or_default().push(line);
+            }
+        }
+        Self(files)
+    }
+
+    /// The lines of a file; none where there is no such file.
+    pub(super) fn lines(&self, path: &str) -> &[&'a str] {
+        self.0.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first line of a file.
+    pub(super) fn first(&self, path: &str) -> Option<&'a str> {
+        self.lines(path).first().copied()
+    }
+}
+
+/// Which of the files asked for a line is of: none of their paths ends in a colon, so the
+/// longest one that fits is meant.
+fn split<'a>(line: &'a str, script: &'a Script) -> Option<(&'a str, &'a str)> {
+    script
+        .files()
+        .filter_map(|path| Some((path, line.strip_prefix(path)?.strip_prefix(':')?)))
+        .max_by_key(|(path, _)| path.len())
+}
+
+/// The state of `name`, from the block of `systemctl show` that names it.
+pub(super) fn unit(frames: &Frames, name: &str) -> Result<UnitReading, String> {
+    let Some(shown) = frames.get("units") else {
+        let why = frames.get("units-failed").unwrap_or("no answer");
+        return Err(format!("systemd does not tell of its units: {why}"));
+    };
+    let blocks = shown.split("\n\n").map(block);
+    let found = blocks.into_iter().find(|block| {
+        let named = block.get("Names").copied().unwrap_or_default();
+        named.split(' ').any(|known| known == name) || block.get("Id") == Some(&name)
+    });
+    let block = found.ok_or_else(|| format!("systemd does not tell of {name}"))?;
+    let field = |key| block.get(key).copied().unwrap_or_default();
+    Ok(UnitReading {
+        load: field("LoadState").to_owned(),
+        active: field("ActiveState").to_owned(),
+        enabled: field("UnitFileState").to_owned(),
+        stale: field("NeedDaemonReload") == "yes",
+    })
+}
+
+fn block(text: &str) -> BTreeMap<&str, &str> {
+    text.lines()
+        .filter_map(|line| line.split_once('='))
+        .collect()
+}
+
+/// A kernel parameter; values of several words are separated by single blanks.
+pub(super) fn sysctl(files: &SmallFiles<'_>, key: &str) -> Option<String> {
+    let value = files.first(&script::sysctl_path(key))?;
+    Some(value.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// The areas of `/proc/swaps`, below its heading.
+pub(super) fn swap(files: &SmallFiles<'_>) -> Result<SwapReading, String> {
+    let lines = files.lines(script::SWAPS);
+    if lines.is_empty() {
+        return Err(format!("{} is empty", script::SWAPS));
+    }
+    let areas = lines.iter().skip(1);
+    let names = areas.filter_map(|line| line.split_whitespace().next());
+    Ok(SwapReading(names.map(str::to_owned).collect()))
+}
+
+/// Facts, but for the Docker engine's version. `now` is when the answer arrived.
+pub(super) fn facts(
+    frames: &Frames,
+    files: &SmallFiles<'_>,
+    now: SystemTime,
+) -> Result<FactsReading, String> {
+    let missing = |what: &str| format!("it does not tell its {what}");
+    let memory = files
+        .lines(script::MEMINFO)
+        .iter()
+        .find_map(|line| memory(line));
+    let os = files
+        .lines(script::OS_RELEASE)
+        .iter()
+        .find_map(|line| pretty_name(line));
+    let clock = frames
+        .get("now")
+        .and_then(|text| text.trim().parse::<f64>().ok());
+    Ok(FactsReading {
+        memory: memory.ok_or_else(|| missing("memory"))?,
+        cpus: files
+            .first(script::CPUS)
+            .and_then(cpus)
+            .ok_or_else(|| missing("CPUs"))?,
+        os: os.ok_or_else(|| missing("operating system"))?,
+        kernel: files
+            .first(script::KERNEL)
+            .ok_or_else(|| missing("kernel"))?
+            .to_owned(),
+        docker: None,
+        clock_synchronized: match frames.get("synchronized").map(str::trim) {
+            Some("yes") => Some(true),
+            Some("no") => Some(false),
+            _ => None,
+        },
+        clock_offset: clock
+            .filter(|clock| clock.is_finite())
+            .ok_or_else(|| missing("time"))?
+            - seconds(now),
+    })
+}
+
+fn seconds(time: SystemTime) -> f64 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => since.as_secs_f64(),
+        Err(before) => -before.duration().as_secs_f64(),
+    }
+}
+
+/// `MemTotal:  4024088 kB`
+fn memory(line: &str) -> Option<u64> {
+    let value = line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?;
+    value.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// `PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"`
+fn pretty_name(line: &str) -> Option<String> {
+    let value = line.strip_prefix("PRETTY_NAME=")?;
+    Some(value.trim_matches(['"', '\'']).to_owned())
+}
+
+/// `0-3,5`
+fn cpus(list: &str) -> Option<u32> {
+    let mut count = 0_u32;
+    for range in list.trim().split(',') {
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        let (from, to): (u32, u32) = (from.parse().ok()?, to.parse().ok()?);
+        count = count.checked_add(to.checked_sub(from)?.checked_add(1)?)?;
+    }
+    Some(count)
+}
+
+/// The file system of each of the paths asked for, in their order.
+pub(super) fn filesystem(frames: &Frames, index: usize) -> Result<FilesystemReading, String> {
+    let Some(table) = frames.get("filesystems") else {
+        let why = frames.get("filesystems-failed").unwrap_or("no answer");
+        return Err(format!("its file systems cannot be read: {why}"));
+    };
+    let line = table.lines().nth(index + 1).unwrap_or_default();
+    let mut fields = line.split_whitespace();
+    let mut parse = || {
+        Some(FilesystemReading {
+            kind: fields.next()?.to_owned(),
+            size: fields.next()?.parse().ok()?,
+            available: fields.next()?.parse().ok()?,
+        })
+    };
+    parse().ok_or_else(|| format!("its file systems cannot be read: {line:?}"))
+}
+
+/// Whether a module is there.
+pub(super) fn module(frames: &Frames, name: &str) -> Result<ModuleReading, String> {
+    let found = frames
+        .get("modules")
+        .ok_or("it does not tell of its modules")?;
+    let name = script::module_name(name);
+    Ok(ModuleReading {
+        present: found.split_whitespace().any(|known| known == name),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_cpus() {
+        assert_eq!(cpus("0-3,5\n"), Some(5));
+        assert_eq!(cpus("0"), Some(1));
+        assert_eq!(cpus("3-0"), None);
+        assert_eq!(cpus("0-4294967295"), None);
+        assert_eq!(cpus(""), None);
+    }
+
+    #[test]
+    fn lines_of_proc_and_etc() {
+        assert_eq!(memory("MemTotal:        4024088 kB"), Some(4_120_666_112));
+        assert_eq!(
+            pretty_name("PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"").unwrap(),
+            "Debian GNU/Linux 12 (bookworm)"
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! UFW, and the way back out of a rule that locks everybody out.
+//!
+//! A change that can cut the operator off is made under a timer on the host that undoes it;
+//! only a connection made afresh after the change stops the timer. An open connection proves
+//! nothing: the firewall lets it go on.
+
+use super::said;
+use super::shell::{Change, unreachable};
+use crate::effect::{EffectError, FirewallRule, RunContext};
+use crate::host::read::HostSite;
+use crate::host::registry::Registry;
+use crate::host::transport::{Exec, Transport};
+
+/// How long the host waits for the fresh connection.
+const REVERT_AFTER: u32 = 30;
+
+/// Prints `guarded` where taking the rule away could close SSH's own port.
+const SSH_PORTS: &str = r"ports=$(sshd -T 2>/dev/null | sed -n 's/^port //p'); ports=${ports:-22}
+";
+
+/// Refuses unless a rule lets SSH in.
+const SSH_ALLOWED: &str = r#"allowed=
+for port in $ports; do
+if grep -Eqs "^### tuple ### (allow|limit)[a-z_]* (tcp|any) $port " /etc/ufw/user.rules /etc/ufw/user6.rules; then allowed=1; fi
+done
+[ -n "$allowed" ] || fail "no rule lets SSH in (port $ports): declare one before the firewall is switched on"
+"#;
+
+/// `ufw`'s words for a rule.
+fn words(rule: &FirewallRule) -> String {
+    let from = rule
+        .from
+        .map_or_else(|| "any".to_owned(), |from| from.to_string());
+    format!(
+        "allow proto {} from {from} to any port {}",
+        rule.protocol, rule.port
+    )
+}
+
+/// Adds a rule; `ufw` skips one that is there.
+pub(super) fn allow(rule: &FirewallRule) -> Change {
+    Change::new(
+        format!("ufw {}", words(rule)),
+        format!("ufw {} </dev/null", words(rule)),
+    )
+}
+
+/// Removes a rule; under the timer where it is for SSH's own port.
+pub(super) async fn revoke(
+    site: &HostSite,
+    knock: &dyn Transport,
+    rule: &FirewallRule,
+    run: &RunContext,
+) -> Result<(), EffectError> {
+    let words = words(rule);
+    let undo = format!("ufw {words}");
+    let port = rule.port;
+    let script = format!(
+        "{SSH_PORTS}for port in $ports; do if [ \"$port\" = {port} ]; then {} || fail 'no timer'; echo guarded; fi; done\n\
+         said=$(ufw --force delete {words} 2>&1 </dev/null) || case $said in *'non-existent'*) ;; *) fail \"$said\" ;; esac",
+        timer(&site.registry, &undo),
+    );
+    let what = format!("ufw delete {words}");
+    let output = Change::new(&what, script).run(site, run).await?;
+    if output.text().contains("guarded") {
+        return confirm(site, knock, &what, run).await;
+    }
+    Ok(())
+}
+
+/// Switches UFW on, under the timer.
+pub(super) async fn enable(
+    site: &HostSite,
+    knock: &dyn Transport,
+    run: &RunContext,
+) -> Result<(), EffectError> {
+    let timer = timer(&site.registry, "ufw --force disable");
+    let script = format!(
+        "{SSH_PORTS}{SSH_ALLOWED}{timer} || fail 'no timer'\n\
+         ufw default deny incoming </dev/null >/dev/null && ufw --force enable </dev/null"
+    );
+    let what = "ufw enable";
+    Change::new(what, script).run(site, run).await?;
+    confirm(site, knock, what, run).await
+}
+
+/// Undoes the change later, unless it is stopped.
+fn timer(registry: &Registry, undo: &str) -> String {
+    let unit = unit(registry);
+    format!(
+        "{{ systemctl stop {unit}.timer 2>/dev/null; systemctl reset-failed {unit}.service 2>/dev/null; \
+         systemd-run --quiet --unit={unit} --on-active={REVERT_AFTER}s --timer-property=AccuracySec=1s \
+         /bin/sh -c '{undo}'; }}"
+    )
+}
+
+fn unit(registry: &Registry) -> String {
+    format!("kbz-revert-firewall-{}", registry.stack())
+}
+
+/// Stops the timer over a connection made afresh; without one, the host undoes the change.
+async fn confirm(
+    site: &HostSite,
+    knock: &dyn Transport,
+    what: &str,
+    run: &RunContext,
+) -> Result<(), EffectError> {
+    run.progress
+        .say("makes sure that the host can still be reached");
+    knock.close().await;
+    let stop = format!("systemctl stop {}.timer", unit(&site.registry));
+    let deadline = std::time::Duration::from_secs(20);
+    let output = knock.exec(Exec::new(stop, deadline)).await;
+    knock.close().await;
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(said::failed(what, said::tidy(run, &output.complaint()))),
+        Err(error) if error.may_have_run() => Err(unreachable(site, &error)),
+        Err(error) => Err(said::failed(
+            what,
+            format!(
+                "a new connection did not come about ({}); the host undoes the change by itself \
+                 within {REVERT_AFTER} s",
+                crate::host::chain(&error)
+            ),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::Protocol;
+
+    #[test]
+    fn a_rule_in_the_words_of_ufw() {
+        let rule = FirewallRule {
+            port: 5432,
+            protocol: Protocol::Tcp,
+            from: Some("10.0.0.0/24".parse().unwrap()),
+        };
+        assert_eq!(
+            words(&rule),
+            "allow proto tcp from 10.0.0.0/24 to any port 5432"
+        );
+        let open = FirewallRule { from: None, ..rule };
+        assert_eq!(words(&open), "allow proto tcp from any to any port 5432");
+    }
+}

@@ -1,0 +1,122 @@
+//! Changes of the real world: each action of the vocabulary, idempotent, at its site.
+//!
+//! Every change of a host begins with a fence: a host that a newer run has changed refuses it.
+//! Secrets are filled in here and nowhere earlier, and travel on standard input. What a site
+//! says in refusal is shown redacted, cleaned and short.
+
+mod balancer;
+mod container;
+mod file;
+mod firewall;
+mod gate;
+mod image;
+mod mark;
+mod owner;
+mod said;
+mod shell;
+mod system;
+mod unit;
+
+use bollard::Docker;
+
+pub(super) use balancer::change as on_hetzner;
+pub(super) use gate::run as wait;
+pub(super) use said::{failed, tidy};
+
+use self::shell::Change;
+use super::builder;
+use super::read::HostSite;
+use super::transport::Transport;
+use crate::effect::{Action, EffectError, RunContext};
+use crate::probe::{Outage, Site};
+
+/// A host that is to be changed, and all that a change may need.
+pub(super) struct HostChange<'a> {
+    /// The host.
+    pub(super) site: &'a HostSite,
+    /// A way to it that has no connection yet, to see whether one comes about.
+    pub(super) knock: &'a dyn Transport,
+    /// The operator's Docker engine, where images come from.
+    pub(super) operator: &'a Docker,
+}
+
+impl HostChange<'_> {
+    /// Carries an action out on the host.
+    pub(super) async fn run(&self, action: &Action, run: &RunContext) -> Result<(), EffectError> {
+        if let Some(outcome) = file::run(self.site, action, run).await {
+            return outcome;
+        }
+        if let Some(change) = self.scripted(action) {
+            return change?.run(self.site, run).await.map(drop);
+        }
+        match action {
+            Action::Systemd { verb, unit } => unit::run(self.site, *verb, unit, run).await,
+            Action::RevokeTraffic(rule) => firewall::revoke(self.site, self.knock, rule, run).await,
+            Action::EnableFirewall {} => firewall::enable(self.site, self.knock, run).await,
+            _ => self.engine(action, run).await,
+        }
+    }
+
+    /// Actions that are one script.
+    fn scripted(&self, action: &Action) -> Option<Result<Change, EffectError>> {
+        Some(match action {
+            Action::SetSysctl { key, value } => system::set_sysctl(key, value),
+            Action::SwapOff {} => Ok(system::swap_off()),
+            Action::LoadModule { name } => system::load_module(name),
+            Action::AllowTraffic(rule) => Ok(firewall::allow(rule)),
+            Action::Stamp { name, value } => mark::stamp(self.site, name, value),
+            Action::RemoveStamp { name } => mark::remove_stamp(self.site, name),
+            Action::Mark(record) => mark::mark(self.site, record),
+            Action::Unmark(urn) => mark::unmark(self.site, urn),
+            _ => return None,
+        })
+    }
+
+    /// Actions of the host's Docker engine.
+    async fn engine(&self, action: &Action, run: &RunContext) -> Result<(), EffectError> {
+        let site = self.site;
+        container::fence(site, run).await?;
+        match action {
+            Action::ShipImage { reference, users } => {
+                image::ship(site, self.operator, reference, users, run).await
+            }
+            Action::RemoveImage { reference } => image::remove(site, reference, run).await,
+            Action::CreateContainer(spec) => container::create(site, spec, run).await,
+            Action::StartContainer { name } => container::start(site, name, run).await,
+            Action::RemoveContainer { name, grace } => {
+                container::remove(site, name, *grace, run).await
+            }
+            other => Err(misplaced(&Site::Host(site.name().clone()), other)),
+        }
+    }
+}
+
+/// Carries an action out on the operator's machine.
+pub(super) async fn on_operator(
+    docker: &Docker,
+    action: &Action,
+    run: &RunContext,
+) -> Result<(), EffectError> {
+    match action {
+        Action::BuildImage(context) => {
+            let what = format!("build of {}", context.reference());
+            builder::build(docker, context, run)
+                .await
+                .map_err(|error| match error {
+                    builder::BuildError::Engine(why) => {
+                        EffectError::Unreachable(Outage::new(&Site::Operator, why))
+                    }
+                    error => failed(what, tidy(run, &super::chain(&error))),
+                })
+        }
+        Action::RemoveImage { reference } => image::remove_local(docker, reference, run).await,
+        other => Err(misplaced(&Site::Operator, other)),
+    }
+}
+
+/// An action at a site that cannot do it: a defect of the kind that planned it.
+pub(super) fn misplaced(site: &Site, action: &Action) -> EffectError {
+    let action = format!("{action:?}");
+    let name = action.split([' ', '(', '{']).next().unwrap_or_default();
+    failed(name, format!("{site} is no place for it"))
+}

@@ -1,0 +1,197 @@
+//! Roles, databases and extensions: one statement per kind, one connection per database.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::{join, try_join, try_join_all};
+use tokio_postgres::Row;
+
+use super::{COMMON, SqlError, connect, limited};
+use crate::host::pool::Hosts;
+use crate::probe::{DatabaseReading, ExtensionReading, PgAccess, Query, Reading, RoleReading};
+use crate::secret::Vault;
+
+const ROLES: &str = "SELECT rolname::text, rolcanlogin, rolsuper, rolreplication, rolcreatedb, \
+     rolcreaterole, rolpassword, \
+     ARRAY(SELECT DISTINCT g.rolname::text FROM pg_auth_members m \
+       JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid ORDER BY 1), \
+     shobj_description(r.oid, 'pg_authid') \
+     FROM pg_authid r WHERE rolname::text = ANY($1)";
+
+const DATABASES: &str = "SELECT datname::text, pg_get_userbyid(datdba)::text, \
+     pg_encoding_to_char(encoding)::text, \
+     EXISTS (SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) a \
+       WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT'), \
+     shobj_description(oid, 'pg_database') \
+     FROM pg_database WHERE datname::text = ANY($1)";
+
+const EXTENSIONS: &str = "SELECT e.extname::text, e.extversion, n.nspname::text, a.default_version \
+     FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
+     LEFT JOIN pg_available_extensions a ON a.name = e.extname \
+     WHERE e.extname::text = ANY($1)";
+
+/// What is asked of a server.
+#[derive(Debug, Default)]
+struct Asked {
+    roles: BTreeSet<String>,
+    databases: BTreeSet<String>,
+    /// Extensions by database.
+    extensions: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What a server said; what is missing does not exist.
+#[derive(Debug, Default)]
+struct Said {
+    roles: BTreeMap<String, RoleReading>,
+    databases: BTreeMap<String, DatabaseReading>,
+    extensions: BTreeMap<(String, String), ExtensionReading>,
+}
+
+/// Answers all queries in their order, or says why the server gave no answer.
+pub(in crate::host) async fn read(
+    hosts: &Hosts,
+    access: &PgAccess,
+    vault: &Vault,
+    queries: &[&Query],
+) -> Result<Vec<Reading>, String> {
+    let mut asked = Asked::default();
+    for query in queries {
+        asked.add(query)?;
+    }
+    let common = common(hosts, access, vault, &asked);
+    let inside = asked.extensions.iter().map(|(database, names)| async move {
+        let found = extensions(hosts, access, vault, database, names).await?;
+        let found = found.into_iter();
+        Ok::<_, SqlError>(
+            found
+                .map(|(name, reading)| ((database.clone(), name), reading))
+                .collect::<Vec<_>>(),
+        )
+    });
+    let (common, inside) = join(common, try_join_all(inside)).await;
+    let mut said = common.map_err(|error| error.to_string())?;
+    let inside = inside.map_err(|error| error.to_string())?;
+    said.extensions.extend(inside.into_iter().flatten());
+    Ok(queries
+        .iter()
+        .filter_map(|query| said.answer(query))
+        .collect())
+}
+
+impl Asked {
+    fn add(&mut self, query: &Query) -> Result<(), String> {
+        match query {
+            Query::Role(query) => drop(self.roles.insert(query.name.clone())),
+            Query::Database(query) => drop(self.databases.insert(query.name.clone())),
+            Query::Extension(query) => {
+                let names = self.extensions.entry(query.database.clone()).or_default();
+                names.insert(query.name.clone());
+            }
+            other => return Err(format!("a PostgreSQL server cannot be asked {other:?}")),
+        }
+        Ok(())
+    }
+}
+
+impl Said {
+    fn answer(&self, query: &Query) -> Option<Reading> {
+        match query {
+            Query::Role(query) => {
+                let found = self.roles.get(&query.name).cloned();
+                Some(found.unwrap_or(RoleReading::Absent).into())
+            }
+            Query::Database(query) => {
+                let found = self.databases.get(&query.name).cloned();
+                Some(found.unwrap_or(DatabaseReading::Absent).into())
+            }
+            Query::Extension(query) => {
+                let key = (query.database.clone(), query.name.clone());
+                let found = self.extensions.get(&key).cloned();
+                Some(found.unwrap_or(ExtensionReading::Absent).into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What belongs to the whole cluster: roles and databases, both asked at once.
+async fn common(
+    hosts: &Hosts,
+    access: &PgAccess,
+    vault: &Vault,
+    asked: &Asked,
+) -> Result<Said, SqlError> {
+    if asked.roles.is_empty() && asked.databases.is_empty() {
+        return Ok(Said::default());
+    }
+    let connection = connect(hosts, access, vault, COMMON).await?;
+    let roles: Vec<&String> = asked.roles.iter().collect();
+    let databases: Vec<&String> = asked.databases.iter().collect();
+    let (roles, databases) = try_join(
+        limited(connection.client.query(ROLES, &[&roles])),
+        limited(connection.client.query(DATABASES, &[&databases])),
+    )
+    .await?;
+    Ok(Said {
+        roles: named(&roles, role)?,
+        databases: named(&databases, database)?,
+        extensions: BTreeMap::new(),
+    })
+}
+
+/// The extensions of one database; none where there is no such database.
+async fn extensions(
+    hosts: &Hosts,
+    access: &PgAccess,
+    vault: &Vault,
+    database: &str,
+    names: &BTreeSet<String>,
+) -> Result<BTreeMap<String, ExtensionReading>, SqlError> {
+    let connection = match connect(hosts, access, vault, database).await {
+        Ok(connection) => connection,
+        Err(error) if error.no_database() => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error),
+    };
+    let names: Vec<&String> = names.iter().collect();
+    let rows = limited(connection.client.query(EXTENSIONS, &[&names])).await?;
+    named(&rows, extension)
+}
+
+/// Rows by their first column.
+fn named<T>(
+    rows: &[Row],
+    read: fn(&Row) -> Result<T, tokio_postgres::Error>,
+) -> Result<BTreeMap<String, T>, SqlError> {
+    let one = |row: &Row| Ok((row.try_get::<_, String>(0)?, read(row)?));
+    let read: Result<_, tokio_postgres::Error> = rows.iter().map(one).collect();
+    read.map_err(|error| SqlError::of(&error))
+}
+
+fn role(row: &Row) -> Result<RoleReading, tokio_postgres::Error> {
+    Ok(RoleReading::Present {
+        login: row.try_get(1)?,
+        superuser: row.try_get(2)?,
+        replication: row.try_get(3)?,
+        create_db: row.try_get(4)?,
+        create_role: row.try_get(5)?,
+        verifier: row.try_get(6)?,
+        member_of: row.try_get(7)?,
+        comment: row.try_get(8)?,
+    })
+}
+
+fn database(row: &Row) -> Result<DatabaseReading, tokio_postgres::Error> {
+    Ok(DatabaseReading::Present {
+        owner: row.try_get(1)?,
+        encoding: row.try_get(2)?,
+        public_connect: row.try_get(3)?,
+        comment: row.try_get(4)?,
+    })
+}
+
+fn extension(row: &Row) -> Result<ExtensionReading, tokio_postgres::Error> {
+    Ok(ExtensionReading::Present {
+        version: row.try_get(1)?,
+        schema: row.try_get(2)?,
+        available: row.try_get(3)?,
+    })
+}
