@@ -262,8 +262,10 @@ done
 ask filesystems df -B1 --output=fstype,size,avail -- "$@"
 "#;
 
-/// Modules that are loaded, or built in, with parameters or without.
-const MODULES: &str = r#"if [ -d "/sys/module/$name" ]; then found="$found $name"; continue; fi
+/// Modules that are loaded, or built in, with parameters or without. What the kernel can do
+/// without telling of a module, a file system, is there too.
+const MODULES: &str = r#"if [ -d "/sys/module/$name" ] || grep -qs "[[:space:]]$name\$" /proc/filesystems; then
+found="$found $name"; continue; fi
 file=$(printf %s "$name" | sed 's/_/[-_]/g')
 if grep -qs "/$file\.ko" "/lib/modules/$(uname -r)/modules.builtin"; then found="$found $name"; fi
 done
