@@ -2,7 +2,8 @@
 //!
 //! Read: hash, size, owner, mode and content. Drift seen: a changed, removed or replaced file,
 //! a changed owner or mode. Written beside its place, accepted by its real consumer where one
-//! is named, and renamed; a directory or a link in the way is refused, never overwritten.
+//! is named, and renamed; a directory or a link in the way is refused, unless the declaration
+//! says that the file takes the link's place.
 //!
 //! ```
 //! use kbz_infra::ident::HostName;
@@ -15,7 +16,7 @@
 
 use crate::effect::{Action, Effect, Owner, PreImage};
 use crate::ident::{Digest, HostName, Urn};
-use crate::probe::{self, FileReading, ImageUser, Ownership, PathReading, Probe, Site};
+use crate::probe::{self, FileReading, ImageUser, Node, Ownership, PathReading, Probe, Site};
 use crate::resource::{
     Change, Claim, Content, Context, Detail, Impact, Op, PlanError, Planned, Reason, Removal,
     Resource, Text,
@@ -31,6 +32,7 @@ pub struct File {
     owner: Owner,
     validate: Option<Vec<String>>,
     immutable: bool,
+    in_place_of_link: bool,
 }
 
 impl File {
@@ -47,6 +49,7 @@ impl File {
             owner: Owner::root(),
             validate: None,
             immutable: false,
+            in_place_of_link: false,
         }
     }
 
@@ -78,6 +81,13 @@ impl File {
     /// Protects the file against everybody else (`chattr +i`).
     pub fn immutable(mut self) -> Self {
         self.immutable = true;
+        self
+    }
+
+    /// Takes the place of a symbolic link, which is refused otherwise. What the link points to
+    /// stays as it is.
+    pub fn in_place_of_link(mut self) -> Self {
+        self.in_place_of_link = true;
         self
     }
 
@@ -122,6 +132,15 @@ impl File {
                 old: String::new(),
                 new: text.to_string(),
             }],
+        }
+    }
+
+    fn replace_link(&self, text: &Text) -> Change {
+        Change {
+            op: Op::Update,
+            reasons: vec![Reason::field("type", "link", "file")],
+            effects: vec![self.write(text.clone(), PreImage::Link)],
+            ..self.create(text)
         }
     }
 
@@ -182,6 +201,9 @@ impl Resource for File {
         let change = match context.ask(&self.site(), &self.query())? {
             PathReading::Absent => Some(self.create(&text)),
             PathReading::File(found) => self.update(context, &text, &wanted, found)?,
+            PathReading::Other(Node::Symlink) if self.in_place_of_link => {
+                Some(self.replace_link(&text))
+            }
             PathReading::Directory(_) | PathReading::Other(_) => {
                 return Err(PlanError::Refused {
                     what: format!("{} on {} is no regular file", self.path, self.host),

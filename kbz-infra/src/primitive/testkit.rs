@@ -96,10 +96,21 @@ impl World {
         self
     }
 
+    pub(super) fn secret(mut self, name: &str, value: &str) -> Self {
+        let value = secrecy::SecretString::from(value.to_owned());
+        self.vault.insert(name, value);
+        self
+    }
+
     pub(super) fn goal(mut self, urn: &Urn, goal: &str) -> Self {
         let goal = self.vault.keyed(&Digest::of(goal));
         self.goals.insert(urn.clone(), goal);
         self
+    }
+
+    pub(super) fn making(mut self, urn: &Urn) -> Self {
+        self.made.insert(urn.clone());
+        self.changing(urn)
     }
 
     pub(super) fn changing(mut self, urn: &Urn) -> Self {
@@ -195,4 +206,15 @@ fn named<'a>(actions: impl Iterator<Item = &'a Action>) -> String {
         }
     });
     names.collect::<Vec<_>>().join(", ")
+}
+
+/// A file of `root` as its host describes it.
+pub(super) fn file(content: &str, mode: u32) -> crate::probe::PathReading {
+    crate::probe::PathReading::File(crate::probe::FileReading {
+        digest: Digest::of(content),
+        size: content.len() as u64,
+        ownership: of_root(mode),
+        immutable: false,
+        content: Some(content.to_owned()),
+    })
 }

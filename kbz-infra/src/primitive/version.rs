@@ -6,7 +6,6 @@ pub(super) fn at_least(found: &str, least: &str) -> bool {
 }
 
 /// Whether `found` is later than `than`.
-#[cfg(test)]
 pub(super) fn later(found: &str, than: &str) -> bool {
     numbers(found) > numbers(than)
 }
