@@ -18,6 +18,12 @@ use super::link::Link;
 use super::settings::SshSettings;
 use crate::host::transport::{Endpoint, HostKeyError, Stream, TransportError};
 
+/// How long to wait before a refused session is asked for again; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// A pause of this length is not made any more: the refusal is meant.
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+
 /// A connection on which channels can be opened.
 pub(super) struct Connection {
     handle: client::Handle<Doorman>,
@@ -87,12 +93,29 @@ impl Connection {
         let connection = Arc::clone(self);
         // In a task of its own, so that a caller who gives up leaves no open channel behind.
         let opening = tokio::spawn(async move {
-            let opened = connection.open_channel(&want).await;
+            let opened = connection.open_patiently(&want).await;
             opened
                 .map(|channel| Open::new(channel, Arc::clone(&connection)))
                 .map_err(|error| connection.refusal(&want, &error))
         });
         opening.await.unwrap_or_else(|_| Err(self.closed(false)))
+    }
+
+    /// sshd counts a session until it has cleared it away, a moment after its end; so a
+    /// session that is refused then is asked for again.
+    async fn open_patiently(&self, want: &Want) -> Result<Channel<Msg>, russh::Error> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.open_channel(want).await {
+                Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed))
+                    if matches!(want, Want::Session) && pause < LAST_PAUSE =>
+                {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                other => return other,
+            }
+        }
     }
 
     async fn open_channel(&self, want: &Want) -> Result<Channel<Msg>, russh::Error> {

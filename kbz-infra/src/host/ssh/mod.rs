@@ -9,6 +9,7 @@
 
 mod auth;
 mod channel;
+mod config;
 mod connect;
 mod exec;
 mod known_hosts;
@@ -20,6 +21,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use config::{SshConfigError, Surroundings};
 pub(crate) use session::Bastion;
 pub use session::SshHost;
 pub use settings::SshSettings;

@@ -73,6 +73,12 @@ impl SshSettings {
         self
     }
 
+    /// Offers the keys of an agent, if there is one.
+    pub fn agent_if(mut self, socket: Option<PathBuf>) -> Self {
+        self.agent = socket;
+        self
+    }
+
     /// Trusts the keys in this file too.
     pub fn known_hosts(mut self, file: impl Into<PathBuf>) -> Self {
         self.known_hosts.push(file.into());
