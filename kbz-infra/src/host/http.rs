@@ -204,3 +204,7 @@ async fn talk(
     traffic.abort();
     answer
 }
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

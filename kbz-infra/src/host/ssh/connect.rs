@@ -187,8 +187,11 @@ fn explain_refusal(want: &Want, failure: &ChannelOpenFailure) -> String {
         (ChannelOpenFailure::ConnectFailed, Want::Unix(_)) => {
             "nothing listens there, or the login may not open it".to_owned()
         }
-        (ChannelOpenFailure::ConnectFailed, _) => {
-            "nothing listens there, or its sshd limits MaxSessions".to_owned()
+        (ChannelOpenFailure::ConnectFailed, Want::Tcp(..)) => {
+            "nothing listens there, or nothing answers".to_owned()
+        }
+        (ChannelOpenFailure::ConnectFailed, Want::Session) => {
+            "its sshd has no session left (MaxSessions)".to_owned()
         }
         (ChannelOpenFailure::AdministrativelyProhibited, Want::Session) => {
             "its sshd does not allow it".to_owned()
