@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use bollard::models::ContainerStateStatusEnum;
 use bollard::query_parameters::{
     ListImagesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
-    RemoveVolumeOptionsBuilder,
+    RemoveVolumeOptionsBuilder, StartContainerOptions,
 };
 use futures::stream::{FuturesUnordered, TryStreamExt};
 use thiserror::Error;
@@ -119,6 +120,7 @@ pub(crate) async fn remove_lab(
         .into_iter()
         .filter_map(|container| Some((container.id?, container.names.unwrap_or_default())))
         .map(|(id, names)| async move {
+            unprotect(engine, &id).await;
             let name = names
                 .first()
                 .map_or(id.as_str(), |name| name.trim_start_matches('/'));
@@ -143,6 +145,34 @@ pub(crate) async fn remove_lab(
         removed += 1;
     }
     Ok(removed)
+}
+
+/// Makes files that a program has protected against changes removable.
+///
+/// Only from inside a running container, so one that does not run is started for it. What
+/// stays protected makes the removal fail in the engine's own words, so nothing is lost by
+/// not looking at the results here.
+async fn unprotect(engine: &Engine, id: &str) {
+    let docker = engine.docker();
+    let inspected = docker.inspect_container(id, None).await;
+    let state = inspected.ok().and_then(|container| container.state?.status);
+    match state {
+        Some(ContainerStateStatusEnum::PAUSED) => drop(docker.unpause_container(id).await),
+        Some(ContainerStateStatusEnum::EXITED) => {
+            drop(
+                docker
+                    .start_container(id, None::<StartContainerOptions>)
+                    .await,
+            );
+        }
+        Some(ContainerStateStatusEnum::RUNNING) => {}
+        _ => return,
+    }
+    drop(
+        engine
+            .exec_any(id, &["chattr", "-R", "-f", "-i", "/etc"])
+            .await,
+    );
 }
 
 /// Removes a container, running or not.

@@ -91,7 +91,7 @@ async fn a_given_up_image_leaves_nothing() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), gone)
+    tokio::time::timeout(Duration::from_mins(1), gone)
         .await
         .expect("its folder is removed");
     assert!(

@@ -28,6 +28,7 @@ pub fn host() -> Recipe {
         suite: "bookworm".to_owned(),
         packages: HOST_PACKAGES.map(str::to_owned).to_vec(),
         files: vec![
+            script("runc", include_str!("files/runc.sh")),
             script("init", include_str!("files/init.sh")),
             script("volume", include_str!("files/volume.sh")),
             script("ready", include_str!("files/ready.sh")),
