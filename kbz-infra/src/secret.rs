@@ -112,6 +112,25 @@ impl SecretRef {
     pub(crate) const CLOSE: char = '⟧';
 }
 
+/// A user, whose name is no secret, and the secret that proves it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Login {
+    /// The name of the user.
+    pub user: String,
+    /// Where the password is.
+    pub password: SecretRef,
+}
+
+impl Login {
+    /// A user by name and password.
+    pub fn new(user: impl Into<String>, password: SecretRef) -> Self {
+        Self {
+            user: user.into(),
+            password,
+        }
+    }
+}
+
 /// Why a text is no placeholder of a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no reference to a secret: it must read NAME:FORM")]

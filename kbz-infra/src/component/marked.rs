@@ -3,26 +3,8 @@
 use serde::{Serialize, Serializer};
 
 use crate::resource::Text;
+pub use crate::secret::Login;
 use crate::secret::{Form, InvalidSecretRef, SecretRef};
-
-/// A role that logs in: its name is no secret, its password is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Login {
-    /// The name of the role.
-    pub user: String,
-    /// Its password.
-    pub password: SecretRef,
-}
-
-impl Login {
-    /// A role by name and password.
-    pub fn new(user: impl Into<String>, password: SecretRef) -> Self {
-        Self {
-            user: user.into(),
-            password,
-        }
-    }
-}
 
 /// Why a file cannot be rendered.
 #[derive(Debug, thiserror::Error)]

@@ -94,7 +94,7 @@ impl<'a> Planner<'a> {
             .options
             .within
             .iter()
-            .any(|parent| self.parent_will_be_made(parent, draft));
+            .any(|parent| draft.will_be_made(parent));
         let context = Context::new(
             self.graph.stack().as_str(),
             self.observation,
@@ -114,16 +114,6 @@ impl<'a> Planner<'a> {
                 error,
             }),
         }
-    }
-
-    /// Whether a parent, resource or component, is still to be made.
-    fn parent_will_be_made(&self, parent: &Urn, draft: &Draft) -> bool {
-        if self.graph.node(parent).is_some() {
-            return draft.will_be_made(parent);
-        }
-        self.graph
-            .in_order()
-            .any(|(urn, node)| node.parent.as_ref() == Some(parent) && draft.will_be_made(urn))
     }
 
     /// Turns the kind's answer into a step, or into nothing to do.
@@ -170,6 +160,7 @@ impl<'a> Planner<'a> {
             disturbs: node.options.member_of.clone(),
             timeout: node.options.timeout.map(|limit| limit.as_secs()),
         };
+        draft.note_components(self.graph, node.parent.as_ref(), step.op);
         draft.add(step, planned.goal);
     }
 
@@ -221,7 +212,9 @@ impl<'a> Planner<'a> {
             Ok(present) => present,
             Err(outage) => return draft.stick(&record.urn, StuckBy::Unreachable(outage)),
         };
-        if !present && !self.marked.contains_key(&record.urn) {
+        // What leaves no trace needs no step to be forgotten.
+        let traceless = record.urn.host().is_none() && record.removal.effects.is_empty();
+        if traceless || (!present && !self.marked.contains_key(&record.urn)) {
             draft.forgotten.insert(record.urn.clone());
             return;
         }
@@ -387,6 +380,20 @@ impl Draft {
         self.goals.insert(step.urn.clone(), goal);
         self.made.insert(step.urn.clone(), step.op);
         self.steps.push(step);
+    }
+
+    /// A component changes when a part of it does, and is to be made when a part of it is.
+    fn note_components(&mut self, graph: &Graph, parent: Option<&Urn>, op: Op) {
+        let mut above = parent;
+        while let Some(component) = above {
+            let known = self.made.entry(component.clone()).or_insert(op);
+            if matches!(op, Op::Create | Op::Replace) {
+                *known = op;
+            }
+            above = graph
+                .component(component)
+                .and_then(|node| node.parent.as_ref());
+        }
     }
 
     fn by_host(&self) -> BTreeMap<HostName, Vec<StepId>> {

@@ -27,6 +27,7 @@ pub use directory::Directory;
 pub use file::File;
 pub use firewall::{Firewall, FirewallRule};
 pub use gate::ClusterGate;
+pub use hetzner_lb::HetznerLb;
 pub use image::{Image, ImageBuild};
 pub use kernel_module::KernelModule;
 pub use pg::{PgDatabase, PgExtension, PgRole};

@@ -7,7 +7,7 @@ use crate::resource::Record;
 use crate::secret::KeyedHash;
 
 /// The state of a systemd unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UnitReading {
     /// `LoadState`: `loaded`, `not-found`, `masked`, ...
     pub load: String,

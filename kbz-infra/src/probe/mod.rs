@@ -279,4 +279,30 @@ impl Reading {
             Reading::Firewall(_) | Reading::Facts(_) | Reading::Filesystem(_) => false,
         }
     }
+
+    /// The same reading of a world in which the object does not exist yet; facts stay.
+    #[must_use]
+    pub fn as_if_absent(&self) -> Self {
+        match self {
+            Reading::Path(_) => Reading::Path(PathReading::Absent),
+            Reading::Unit(_) => Reading::Unit(UnitReading::default()),
+            Reading::Stamp(_) => Reading::Stamp(StampReading(None)),
+            Reading::ImageTag(_) => Reading::ImageTag(ImageReading::Absent),
+            Reading::ImageUser(_) => Reading::ImageUser(ImageUserReading(None)),
+            Reading::Container(_) => Reading::Container(ContainerReading::Absent),
+            Reading::Role(_) => Reading::Role(RoleReading::Absent),
+            Reading::Database(_) => Reading::Database(DatabaseReading::Absent),
+            Reading::Extension(_) => Reading::Extension(ExtensionReading::Absent),
+            Reading::Dcs(_) => Reading::Dcs(DcsReading(None)),
+            Reading::Cluster(_) => Reading::Cluster(ClusterReading::default()),
+            Reading::Registry(_) => Reading::Registry(RegistryReading::default()),
+            Reading::LoadBalancer(_) => Reading::LoadBalancer(LoadBalancerReading(None)),
+            Reading::Swap(_)
+            | Reading::SysctlValue(_)
+            | Reading::Module(_)
+            | Reading::Firewall(_)
+            | Reading::Facts(_)
+            | Reading::Filesystem(_) => self.clone(),
+        }
+    }
 }

@@ -5,10 +5,12 @@
 //! are shared with others: only those that begin with [`LABEL_PREFIX`] are ours to remove.
 
 mod changes;
+mod resource;
 #[cfg(test)]
 mod tests;
 
 pub use changes::changes;
+pub use resource::HetznerLb;
 
 pub use crate::effect::load_balancer::{
     Algorithm, CheckProtocol, Disturbance, Health, HealthCheck, HttpCheck, LABEL_PREFIX,

@@ -26,7 +26,7 @@ use crate::diag::{Finding, SourceText};
 use crate::secret::{SecretRef, Vault};
 use variables::Variable;
 
-pub use variables::Login;
+pub use crate::secret::Login;
 
 /// The checked content of a credentials file.
 #[derive(Debug, Clone)]

@@ -1,18 +1,5 @@
 //! The variables that a credentials file holds.
 
-use serde::{Deserialize, Serialize};
-
-use crate::secret::SecretRef;
-
-/// A user and the secret that proves it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Login {
-    /// The name of the user.
-    pub user: String,
-    /// Where the password is.
-    pub password: SecretRef,
-}
-
 /// What a variable holds, and so what its value must look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holds {
