@@ -8,9 +8,11 @@ pub mod cli;
 pub mod component;
 pub mod diag;
 pub mod effect;
+pub mod exec;
 pub mod graph;
 pub mod host;
 pub mod ident;
+pub mod observe;
 pub mod plan;
 pub mod primitive;
 pub mod probe;
@@ -29,3 +31,4 @@ pub mod prelude {
     pub use crate::resource::{Resource, Text};
     pub use crate::secret::SecretRef;
 }
+pub mod state;

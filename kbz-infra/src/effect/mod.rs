@@ -5,6 +5,7 @@
 //! What cannot be said here is added here, and to both interpreters; it is never gone round.
 
 mod container;
+mod deed;
 mod firewall;
 mod gate;
 mod image;
@@ -14,6 +15,7 @@ pub mod load_balancer;
 use serde::{Deserialize, Serialize};
 
 pub use container::{ContainerSpec, LogLimits, Mount, RestartPolicy, Ulimit};
+pub use deed::Deed;
 pub use firewall::{FirewallRule, Protocol};
 pub use gate::{Condition, Gate, Waiting};
 pub use image::{BuildContext, ContextFile};

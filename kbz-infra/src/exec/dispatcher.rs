@@ -1,0 +1,573 @@
+//! The one owner of a run's state.
+//!
+//! Takes reports in batches: all that came in while the last batch went to the disk. A batch is
+//! one write and at most one sync, however many workers wait for it, so the disk sets the pace
+//! of batches and not of effects.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::cancel::Cancel;
+use super::event::{Because, What};
+use super::failure::{Failure, FailureKind};
+use super::limits::{Full, Limits, Slots, sites_of};
+use super::queue::Queue;
+use super::run::{Emitter, Run, RunError, RunOutcome, count, millis, tally};
+use super::worker::{Bench, Report};
+use crate::plan::{Plan, Step, StepId};
+use crate::state::{Durability, Ended, Entry, Intent, LockedStore, OpId, Proof, StoreError};
+
+/// How many reports go to the disk together at most.
+const BATCH: usize = 4096;
+
+/// A step under way.
+struct Running {
+    begun: Instant,
+    task: Id,
+}
+
+/// Owns the state of one run.
+pub(super) struct Dispatcher {
+    plan: Arc<Plan>,
+    limits: Limits,
+    cancel: Cancel,
+    emitter: Emitter,
+    bench: Bench,
+    /// `None` only while a batch is on its way to the disk.
+    store: Option<LockedStore>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    queue: Queue,
+    slots: Slots,
+    workers: JoinSet<()>,
+    running: BTreeMap<usize, Running>,
+    tasks: BTreeMap<Id, usize>,
+    /// Why nothing more is started, once nothing is.
+    stopping: Option<Because>,
+    silent: BTreeSet<String>,
+    unwritten: Vec<Entry>,
+    done: Vec<StepId>,
+    failed: BTreeMap<StepId, Failure>,
+    skipped: BTreeMap<StepId, Because>,
+    trouble: Option<StoreError>,
+}
+
+/// What a batch does once it is on the disk.
+#[derive(Default)]
+struct Consequences {
+    leaves: Vec<(oneshot::Sender<()>, What)>,
+    events: Vec<What>,
+}
+
+impl Dispatcher {
+    pub(super) fn begin(
+        run: Run,
+        queue: Queue,
+        emitter: Emitter,
+        cancel: Cancel,
+    ) -> Result<Self, RunError> {
+        let digest = run.digest()?;
+        let steps = count(run.plan.steps.len());
+        let started = Entry::RunStarted {
+            run: run.context.run,
+            plan: run.context.vault.keyed(&digest),
+            steps,
+            holder: run.store.holder().clone(),
+        };
+        emitter.emit(What::RunStarted {
+            run: run.context.run,
+            stack: run.plan.stack.clone(),
+            steps,
+            effects: count(run.plan.steps.iter().map(|step| step.effects.len()).sum()),
+        });
+        let (sender, reports) = mpsc::unbounded_channel();
+        Ok(Self {
+            slots: Slots::new(&run.limits),
+            bench: Bench {
+                plan: Arc::clone(&run.plan),
+                interpreter: run.interpreter,
+                context: run.context,
+                emitter: emitter.clone(),
+                reports: sender,
+            },
+            // A run of no steps leaves nothing open, so it need not be written down.
+            unwritten: if steps == 0 {
+                Vec::new()
+            } else {
+                vec![started]
+            },
+            plan: run.plan,
+            limits: run.limits,
+            cancel,
+            emitter,
+            store: Some(run.store),
+            reports,
+            queue,
+            workers: JoinSet::new(),
+            running: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            stopping: None,
+            silent: BTreeSet::new(),
+            done: Vec::new(),
+            failed: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+            trouble: None,
+        })
+    }
+
+    pub(super) async fn run(mut self) -> Result<RunOutcome, RunError> {
+        let mut batch = Vec::new();
+        let leave = self.cancel.leave().clone();
+        let finish = self.cancel.finish().clone();
+        loop {
+            self.start_ready();
+            if self.running.is_empty() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = leave.cancelled() => return self.leave().await,
+                () = finish.cancelled(), if self.stopping.is_none() => self.stop(Because::Stopped),
+                _ = self.reports.recv_many(&mut batch, BATCH) => self.take_in(&mut batch).await,
+                Some(Err(lost)) = self.workers.join_next_with_id() => self.lost(&lost).await,
+            }
+        }
+        self.finish().await
+    }
+
+    // Starting
+
+    fn start_ready(&mut self) {
+        while self.stopping.is_none() && self.slots.any_free() {
+            let Some(place) = self.queue.pop() else {
+                return;
+            };
+            self.start(place);
+        }
+    }
+
+    fn start(&mut self, place: usize) {
+        let plan = Arc::clone(&self.plan);
+        let step = &plan.steps[place];
+        if let Some(site) = self.silent_site(step) {
+            return self.skip(place, Because::Silent { site });
+        }
+        if let Err(Full { site, instead }) = self.slots.take(place, &sites_of(&step.effects)) {
+            self.emitter.emit(What::StepWaiting {
+                step: step.id,
+                urn: step.urn.clone(),
+                site: site.to_string(),
+            });
+            for other in instead {
+                self.queue.put_back(other);
+            }
+            return;
+        }
+        let effects = count(step.effects.len());
+        self.unwritten.push(Entry::StepStarted {
+            step: step.id,
+            urn: step.urn.clone(),
+            effects,
+            outcome: step.outcome.clone(),
+        });
+        self.emitter.emit(What::StepStarted {
+            step: step.id,
+            urn: step.urn.clone(),
+            op: step.op,
+            effects,
+        });
+        let limit = self.limits.timeout_of(step);
+        let task = self.workers.spawn(self.bench.clone().work(place, limit));
+        self.tasks.insert(task.id(), place);
+        let running = Running {
+            begun: Instant::now(),
+            task: task.id(),
+        };
+        self.running.insert(place, running);
+    }
+
+    fn silent_site(&self, step: &Step) -> Option<String> {
+        if self.silent.is_empty() {
+            return None;
+        }
+        let mut sites = sites_of(&step.effects).into_iter();
+        sites.find_map(|site| self.silent.get(&site.to_string()).cloned())
+    }
+
+    /// Skips a step and all that depends on it.
+    fn skip(&mut self, place: usize, because: Because) {
+        let plan = Arc::clone(&self.plan);
+        self.note_skipped(&plan.steps[place], because);
+        self.skip_followers(place);
+    }
+
+    fn skip_followers(&mut self, root: usize) {
+        let plan = Arc::clone(&self.plan);
+        for place in self.queue.drop_followers(root) {
+            let because = Because::Dependency {
+                step: plan.steps[root].id,
+                urn: plan.steps[root].urn.clone(),
+            };
+            self.note_skipped(&plan.steps[place], because);
+        }
+    }
+
+    fn note_skipped(&mut self, step: &Step, because: Because) {
+        self.skipped.insert(step.id, because.clone());
+        self.emitter.emit(What::StepSkipped {
+            step: step.id,
+            urn: step.urn.clone(),
+            because,
+        });
+    }
+
+    fn stop(&mut self, because: Because) {
+        if because == Because::Stopped {
+            self.emitter.emit(What::Stopping {
+                running: count(self.running.len()),
+            });
+        }
+        self.stopping.get_or_insert(because);
+    }
+
+    // Reports
+
+    async fn take_in(&mut self, batch: &mut Vec<Report>) {
+        let mut consequences = Consequences::default();
+        for report in batch.drain(..) {
+            self.take(report, &mut consequences);
+        }
+        self.write(consequences).await;
+    }
+
+    fn take(&mut self, report: Report, consequences: &mut Consequences) {
+        let plan = Arc::clone(&self.plan);
+        match report {
+            Report::Wants {
+                step,
+                effect,
+                leave,
+            } => {
+                let intent = self.intent(&plan.steps[step], effect);
+                let started = What::EffectStarted {
+                    step: plan.steps[step].id,
+                    effect,
+                    site: intent.site.clone(),
+                    deed: intent.deed.clone(),
+                };
+                self.unwritten.push(Entry::Intent(Box::new(intent)));
+                consequences.leaves.push((leave, started));
+            }
+            Report::Completed {
+                step,
+                effect,
+                elapsed,
+            } => {
+                let step = plan.steps[step].id;
+                let op = self.op(step, effect);
+                self.unwritten.push(Entry::Completed { op });
+                consequences.events.push(What::EffectDone {
+                    step,
+                    effect,
+                    elapsed_ms: millis(elapsed),
+                });
+            }
+            Report::Failed {
+                step,
+                effect,
+                failure,
+            } => self.step_failed(step, effect, failure, consequences),
+            Report::Finished { step } => self.step_done(step, consequences),
+        }
+    }
+
+    fn intent(&self, step: &Step, number: u32) -> Intent {
+        let effect = &step.effects[number as usize];
+        Intent {
+            op: self.op(step.id, number),
+            urn: step.urn.clone(),
+            site: effect.site.to_string(),
+            deed: effect.deed(),
+            proof: Proof::of(effect, &self.bench.context.vault),
+        }
+    }
+
+    fn op(&self, step: StepId, effect: u32) -> OpId {
+        OpId {
+            run: self.bench.context.run,
+            step,
+            effect,
+        }
+    }
+
+    fn step_done(&mut self, place: usize, consequences: &mut Consequences) {
+        let plan = Arc::clone(&self.plan);
+        let step = &plan.steps[place];
+        let elapsed = self.end(place);
+        self.unwritten.push(Entry::StepDone { step: step.id });
+        self.done.push(step.id);
+        self.queue.done(place);
+        consequences.events.push(What::StepDone {
+            step: step.id,
+            urn: step.urn.clone(),
+            elapsed_ms: millis(elapsed),
+        });
+    }
+
+    fn step_failed(
+        &mut self,
+        place: usize,
+        effect: u32,
+        failure: Failure,
+        consequences: &mut Consequences,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let step = &plan.steps[place];
+        let elapsed = self.end(place);
+        let op = self.op(step.id, effect);
+        self.unwritten.push(if failure.kind.leaves_doubt() {
+            Entry::Abandoned {
+                op,
+                why: failure.error.clone(),
+            }
+        } else {
+            Entry::Failed {
+                op,
+                error: failure.error.clone(),
+            }
+        });
+        self.silent.extend(failure.silent.clone());
+        consequences.events.push(What::StepFailed {
+            step: step.id,
+            urn: step.urn.clone(),
+            failure: failure.clone(),
+            elapsed_ms: millis(elapsed),
+        });
+        self.failed.insert(step.id, failure);
+        self.skip_followers(place);
+        if self.limits.fail_fast {
+            self.stop(Because::FailFast { step: step.id });
+        }
+    }
+
+    /// Takes a step out of what is under way.
+    fn end(&mut self, place: usize) -> Duration {
+        let plan = Arc::clone(&self.plan);
+        for waiting in self.slots.give(&sites_of(&plan.steps[place].effects)) {
+            self.queue.put_back(waiting);
+        }
+        let Some(running) = self.running.remove(&place) else {
+            return Duration::ZERO;
+        };
+        self.tasks.remove(&running.task);
+        running.begun.elapsed()
+    }
+
+    /// A worker that ended without a report has panicked.
+    async fn lost(&mut self, lost: &JoinError) {
+        let Some(place) = self.tasks.get(&lost.id()).copied() else {
+            return;
+        };
+        let mut batch = Vec::new();
+        while let Ok(report) = self.reports.try_recv() {
+            batch.push(report);
+        }
+        self.take_in(&mut batch).await;
+        let failure = Failure::defect(&lost.to_string(), &self.bench.context.vault);
+        let effect = self.effect_under_way(place);
+        let mut consequences = Consequences::default();
+        self.step_failed(place, effect, failure, &mut consequences);
+        self.write(consequences).await;
+    }
+
+    /// The effect that a step under way was at.
+    fn effect_under_way(&self, place: usize) -> u32 {
+        let step = self.plan.steps[place].id;
+        let status = self
+            .store
+            .as_ref()
+            .and_then(|store| store.step_status(step));
+        status.map_or(0, crate::state::StepStatus::effect)
+    }
+
+    // The journal
+
+    /// Puts everything unwritten on the disk, then lets its consequences happen.
+    async fn write(&mut self, consequences: Consequences) {
+        let durability = if consequences.leaves.is_empty() {
+            Durability::Later
+        } else {
+            Durability::Now
+        };
+        if let Err(error) = self.append(durability).await {
+            self.trouble.get_or_insert(error);
+            self.stop(Because::NoJournal);
+        }
+        for event in consequences.events {
+            self.emitter.emit(event);
+        }
+        if self.trouble.is_some() {
+            // Without its intent on the disk no effect begins: the workers are refused.
+            return self.refuse(consequences.leaves);
+        }
+        for (leave, started) in consequences.leaves {
+            self.emitter.emit(started);
+            // A worker that no longer waits is reported by its end.
+            let _ = leave.send(());
+        }
+    }
+
+    async fn append(&mut self, durability: Durability) -> Result<(), StoreError> {
+        let entries = std::mem::take(&mut self.unwritten);
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.with_store(move |store| store.append(&entries, durability))
+            .await
+    }
+
+    /// Lets blocking work be done with the store, beside the workers.
+    async fn with_store<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut LockedStore) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let Some(mut store) = self.store.take() else {
+            return Err(StoreError::Poisoned);
+        };
+        let worked = tokio::task::spawn_blocking(move || {
+            let result = work(&mut store);
+            (store, result)
+        });
+        match worked.await {
+            Ok((store, result)) => {
+                self.store = Some(store);
+                result
+            }
+            Err(_) => Err(StoreError::Poisoned),
+        }
+    }
+
+    fn refuse(&mut self, leaves: Vec<(oneshot::Sender<()>, What)>) {
+        for (leave, started) in leaves {
+            drop(leave);
+            let What::EffectStarted { step, .. } = started else {
+                continue;
+            };
+            let place = step.0 as usize;
+            let plan = Arc::clone(&self.plan);
+            self.end(place);
+            self.note_skipped(&plan.steps[place], Because::NoJournal);
+            self.skip_followers(place);
+        }
+    }
+
+    // The end
+
+    async fn finish(mut self) -> Result<RunOutcome, RunError> {
+        self.skip_the_rest();
+        let ended = match self.stopping {
+            Some(Because::Stopped) => Ended::Stopped,
+            _ => Ended::Complete,
+        };
+        let tally = tally(self.done.len(), self.failed.len(), self.skipped.len());
+        if !self.plan.steps.is_empty() {
+            self.unwritten.push(Entry::RunFinished {
+                run: self.bench.context.run,
+                ended,
+                tally,
+            });
+        }
+        if self.trouble.is_none() {
+            self.trouble = self.settle().await.err();
+        }
+        self.outcome(ended)
+    }
+
+    async fn settle(&mut self) -> Result<(), StoreError> {
+        self.append(Durability::Now).await?;
+        self.with_store(LockedStore::fold).await
+    }
+
+    /// Drops everything where it is. What was under way stays open in the journal.
+    async fn leave(mut self) -> Result<RunOutcome, RunError> {
+        self.workers.abort_all();
+        let mut batch = Vec::new();
+        while let Ok(report) = self.reports.try_recv() {
+            // Leave is not given any more; what is done is still noted.
+            if !matches!(report, Report::Wants { .. }) {
+                batch.push(report);
+            }
+        }
+        self.take_in(&mut batch).await;
+        self.stop(Because::Stopped);
+        let plan = Arc::clone(&self.plan);
+        let left: Vec<usize> = self.running.keys().copied().collect();
+        for place in left {
+            let effect = self.effect_under_way(place);
+            let failure = Failure {
+                kind: FailureKind::Cancelled,
+                error: "it was left under way".to_owned(),
+                silent: None,
+            };
+            let mut consequences = Consequences::default();
+            self.step_failed(place, effect, failure, &mut consequences);
+            for event in consequences.events {
+                self.emitter.emit(event);
+            }
+        }
+        self.skip_the_rest();
+        if !plan.steps.is_empty() {
+            self.unwritten.push(Entry::RunAbandoned {
+                run: self.bench.context.run,
+            });
+        }
+        if self.trouble.is_none() {
+            self.trouble = self.append(Durability::Now).await.err();
+        }
+        self.outcome(Ended::Abandoned)
+    }
+
+    /// What is ready or stands in a line when nothing more is started.
+    fn skip_the_rest(&mut self) {
+        let Some(because) = self.stopping.clone() else {
+            return;
+        };
+        let plan = Arc::clone(&self.plan);
+        let handled: BTreeSet<StepId> = self
+            .done
+            .iter()
+            .chain(self.failed.keys())
+            .chain(self.skipped.keys())
+            .copied()
+            .collect();
+        for step in plan.steps.iter().filter(|step| !handled.contains(&step.id)) {
+            self.note_skipped(step, because.clone());
+        }
+    }
+
+    fn outcome(self, ended: Ended) -> Result<RunOutcome, RunError> {
+        let elapsed = self.emitter.elapsed();
+        self.emitter.emit(What::RunFinished {
+            ended,
+            tally: tally(self.done.len(), self.failed.len(), self.skipped.len()),
+            elapsed_ms: millis(elapsed),
+        });
+        if let Some(error) = self.trouble {
+            return Err(error.into());
+        }
+        let store = self.store.ok_or(StoreError::Poisoned)?;
+        Ok(RunOutcome {
+            ended,
+            done: self.done,
+            failed: self.failed,
+            skipped: self.skipped,
+            elapsed,
+            records: store.records().clone(),
+            store,
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! The snapshot: everything that the journal up to a point amounts to.
+//!
+//! One line that says which format and what checksum, then the content as readable JSON. Read
+//! back it must match its checksum; a damaged snapshot is an error that tells the way out, never
+//! an empty one. A format of a later version is refused, not guessed at.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ident::{Digest, StackName};
+use crate::resource::Record;
+
+/// The version of the formats of snapshot and journal that this program writes.
+pub const SCHEMA: u32 = 1;
+
+/// What a snapshot holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stored {
+    /// The stack.
+    pub(super) stack: StackName,
+    /// The number of the last run.
+    pub(super) run: u64,
+    /// The number of the last line of the journal that went in.
+    pub(super) seq: u64,
+    /// What exists, in the order of its addresses.
+    pub(super) records: Vec<Record>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    schema: u32,
+    sha256: Digest,
+}
+
+/// Why a snapshot or journal cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// Written by a later version of this program.
+    #[error("has format {found}, and this program reads formats up to {SCHEMA}; use the newer one")]
+    Newer {
+        /// The version found.
+        found: u32,
+    },
+    /// Not what was written.
+    #[error("is damaged: {what}")]
+    Damaged {
+        /// In which way.
+        what: String,
+    },
+}
+
+pub(super) fn damaged(what: &dyn std::fmt::Display) -> FormatError {
+    FormatError::Damaged {
+        what: format!("{what}"),
+    }
+}
+
+pub(super) fn encode(stored: &Stored) -> Result<Vec<u8>, serde_json::Error> {
+    let body = serde_json::to_string_pretty(stored)?;
+    let head = serde_json::to_string(&Head {
+        schema: SCHEMA,
+        sha256: Digest::of(&body),
+    })?;
+    Ok(format!("{head}\n{body}").into_bytes())
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Result<Stored, FormatError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| damaged(&error))?;
+    let (head, body) = text
+        .split_once('\n')
+        .ok_or_else(|| damaged(&"its first line does not end"))?;
+    let head: Head = serde_json::from_str(head).map_err(|error| damaged(&error))?;
+    if head.schema > SCHEMA {
+        return Err(FormatError::Newer { found: head.schema });
+    }
+    if head.schema < 1 || Digest::of(body) != head.sha256 {
+        return Err(damaged(&"its checksum does not match its content"));
+    }
+    serde_json::from_str(body).map_err(|error| damaged(&error))
+}

@@ -1,0 +1,502 @@
+//! The state directory of a stack: snapshot, journal and lock.
+//!
+//! Anybody may [read](Store::read); writing needs a [`LockedStore`], of which there is one at a
+//! time. The journal is appended to and synced; at the end of a run it is folded into the
+//! snapshot, which is replaced as a whole, and begun anew. The numbers of its lines rise for
+//! ever and the snapshot tells up to which it goes, so a kill between the two files is harmless.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::atomic::{self, FileError};
+use super::entry::{Entry, OpId};
+use super::frame::{self, Broken, Cut};
+use super::lifecycle::StepStatus;
+use super::lock::{self, Holder, Lock, LockError};
+use super::log::{Log, Misfit};
+use super::proof::Fate;
+use super::recovery::Recovery;
+use super::snapshot::{self, FormatError, SCHEMA, Stored};
+use crate::ident::{StackName, Urn};
+use crate::plan::StepId;
+use crate::resource::Record;
+
+const SNAPSHOT: &str = "snapshot.json";
+const JOURNAL: &str = "journal.jsonl";
+const LOCK: &str = "lock";
+
+/// Only the operator reads the state.
+const PRIVATE: u32 = 0o600;
+
+/// How often a reader without the lock looks again when a run replaces the files meanwhile.
+const LOOKS: usize = 5;
+
+/// Why state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The lock could not be taken.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The snapshot is not what was written.
+    #[error("{} {why}{}", path.display(), way_out(why, path))]
+    Snapshot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: FormatError,
+    },
+    /// The journal is not what was written.
+    #[error("{} {why}{}", path.display(), way_out(why, path))]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: FormatError,
+    },
+    /// The directory belongs to another stack.
+    #[error("{} belongs to the stack {found}", path.display())]
+    OtherStack {
+        /// The directory.
+        path: PathBuf,
+        /// The stack that the file names.
+        found: StackName,
+    },
+    /// An entry that cannot follow what was before: a defect of who wrote it.
+    #[error("the journal refuses an entry: {0}")]
+    Misfit(#[from] Misfit),
+    /// An entry that cannot be written down: a defect of its type.
+    #[error("cannot write an entry down: {0}")]
+    Encode(#[from] serde_json::Error),
+    /// An earlier write failed, so nothing more is written.
+    #[error("an earlier write to the journal failed; nothing more is recorded")]
+    Poisoned,
+}
+
+fn way_out(why: &FormatError, path: &Path) -> String {
+    match why {
+        FormatError::Newer { .. } => String::new(),
+        FormatError::Damaged { .. } => {
+            let directory = path.parent().unwrap_or(path).display();
+            format!(
+                "; restore it from a backup, or move {directory} aside: the next run rebuilds it \
+                 from the marks on the hosts"
+            )
+        }
+    }
+}
+
+/// What is remembered of a stack.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The stack.
+    pub stack: StackName,
+    /// The number of the last run; 0 before the first.
+    pub run: u64,
+    /// What exists, or may exist because its making was begun.
+    pub records: BTreeMap<Urn, Record>,
+    /// What the last run left open, when it did not end. While somebody holds the lock, this
+    /// is the run that goes on.
+    pub unfinished: Option<Recovery>,
+    /// Who says to hold the lock and is not known to be dead; always `None` for who holds it.
+    pub held_by: Option<Holder>,
+    /// The remains of an unfinished write at the journal's end, which are left out.
+    pub cut: Option<Cut>,
+}
+
+/// The state directory of one stack.
+#[derive(Debug, Clone)]
+pub struct Store {
+    directory: PathBuf,
+    stack: StackName,
+}
+
+impl Store {
+    /// The state of `stack` under `base`, such as `.kbz`. Creates nothing.
+    pub fn open(base: impl AsRef<Path>, stack: StackName) -> Self {
+        Self {
+            directory: base.as_ref().join(stack.as_str()),
+            stack,
+        }
+    }
+
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What is remembered, without the lock. A directory that does not exist remembers nothing.
+    pub fn read(&self) -> Result<Snapshot, StoreError> {
+        let mut look = self.look();
+        for _ in 1..LOOKS {
+            // A run may fold its journal between the two reads; then they do not fit.
+            if look.is_ok() {
+                break;
+            }
+            look = self.look();
+        }
+        let replayed = look?;
+        let held_by = lock::holder(&self.directory.join(LOCK))?;
+        Ok(Snapshot {
+            held_by,
+            ..replayed.snapshot(&self.stack)
+        })
+    }
+
+    /// Takes the lock, and with it the right to write.
+    pub fn lock(&self) -> Result<LockedStore, StoreError> {
+        atomic::make_directory(&self.directory)?;
+        let lock = Lock::take(&self.directory.join(LOCK))?;
+        atomic::sweep(&self.directory)?;
+        let mut replayed = self.look()?;
+        let journal = self.journal_for(&mut replayed)?;
+        Ok(LockedStore {
+            store: self.clone(),
+            lock,
+            journal,
+            log: replayed.log,
+            seq: replayed.seq,
+            cut: replayed.cut,
+            unfolded: replayed.unfolded,
+        })
+    }
+
+    fn look(&self) -> Result<Replayed, StoreError> {
+        let path = self.directory.join(SNAPSHOT);
+        let stored = match atomic::read(&path)? {
+            Some(bytes) => {
+                Some(snapshot::decode(&bytes).map_err(|why| StoreError::Snapshot { path, why })?)
+            }
+            None => None,
+        };
+        if let Some(stored) = &stored {
+            self.is_ours(&stored.stack)?;
+        }
+        let path = self.directory.join(JOURNAL);
+        let bytes = atomic::read(&path)?;
+        Replayed::new(self, stored.as_ref(), bytes.as_deref()).map_err(|failed| match failed {
+            ReplayError::Format(why) => StoreError::Journal { path, why },
+            ReplayError::Store(error) => error,
+        })
+    }
+
+    fn is_ours(&self, found: &StackName) -> Result<(), StoreError> {
+        if *found == self.stack {
+            return Ok(());
+        }
+        Err(StoreError::OtherStack {
+            path: self.directory.clone(),
+            found: found.clone(),
+        })
+    }
+
+    /// Opens the journal for appending, without what must be cut.
+    fn journal_for(&self, replayed: &mut Replayed) -> Result<Journal, StoreError> {
+        let path = self.directory.join(JOURNAL);
+        if replayed.is_new {
+            replayed.seq += 1;
+            return self.begin_journal(replayed.seq);
+        }
+        let file = OpenOptions::new()
+            .append(true)
+            .mode(PRIVATE)
+            .open(&path)
+            .map_err(FileError::at("open", &path))?;
+        if let Some(cut) = replayed.cut {
+            file.set_len(cut.remain)
+                .and_then(|()| file.sync_all())
+                .map_err(FileError::at("cut", &path))?;
+        }
+        Ok(Journal::new(file, path))
+    }
+
+    /// Puts a journal in place that has its first line only, with the number `seq`.
+    fn begin_journal(&self, seq: u64) -> Result<Journal, StoreError> {
+        let path = self.directory.join(JOURNAL);
+        let opened = Entry::Opened {
+            schema: SCHEMA,
+            stack: self.stack.clone(),
+        };
+        let line = frame::encode(seq, &serde_json::to_string(&opened)?);
+        atomic::write_atomically(&path, line.as_bytes(), PRIVATE)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(FileError::at("open", &path))?;
+        Ok(Journal::new(file, path))
+    }
+}
+
+/// What the two files amount to.
+struct Replayed {
+    log: Log,
+    /// The number of the last line.
+    seq: u64,
+    cut: Option<Cut>,
+    /// Whether there is no journal to append to.
+    is_new: bool,
+    /// Whether the journal holds anything that the snapshot does not.
+    unfolded: bool,
+}
+
+enum ReplayError {
+    Format(FormatError),
+    Store(StoreError),
+}
+
+impl Replayed {
+    fn new(
+        store: &Store,
+        stored: Option<&Stored>,
+        journal: Option<&[u8]>,
+    ) -> Result<Self, ReplayError> {
+        let (frames, cut) = frame::decode(journal.unwrap_or_default())
+            .map_err(|broken| ReplayError::Format(snapshot::damaged(&broken)))?;
+        // A journal is put in place with its first line, so that one is never torn.
+        if journal.is_some() && frames.is_empty() {
+            return Err(ReplayError::Format(no_first_line()));
+        }
+        let folded = stored.map_or(0, |stored| stored.seq);
+        let records = stored.iter().flat_map(|stored| &stored.records);
+        let records = records
+            .map(|record| (record.urn.clone(), record.clone()))
+            .collect();
+        let mut log = Log::new(stored.map_or(0, |stored| stored.run), records);
+        if let Some(first) = frames.first() {
+            check_first(store, first)?;
+            if first.seq > folded + 1 {
+                let what = format!(
+                    "it begins at {}, and the snapshot that should go before ends at {folded}",
+                    first.seq
+                );
+                return Err(ReplayError::Format(snapshot::damaged(&what)));
+            }
+        }
+        for (index, frame) in frames.iter().enumerate().skip(1) {
+            if frame.seq <= folded {
+                continue;
+            }
+            let damaged = |what: String| {
+                let line = index + 1;
+                ReplayError::Format(snapshot::damaged(&Broken { line, what }))
+            };
+            let entry: Entry = serde_json::from_str(frame.entry)
+                .map_err(|error| damaged(format!("cannot be read: {error}")))?;
+            log.apply(&entry)
+                .map_err(|misfit| damaged(format!("does not fit: {misfit}")))?;
+        }
+        Ok(Self {
+            log,
+            seq: frames.last().map_or(folded, |last| last.seq.max(folded)),
+            cut,
+            is_new: journal.is_none(),
+            unfolded: frames.iter().skip(1).any(|frame| frame.seq > folded),
+        })
+    }
+
+    fn snapshot(&self, stack: &StackName) -> Snapshot {
+        Snapshot {
+            stack: stack.clone(),
+            run: self.log.run(),
+            records: self.log.records().clone(),
+            unfinished: self.log.recovery(),
+            held_by: None,
+            cut: self.cut,
+        }
+    }
+}
+
+/// The first line tells the format, before anything else is taken for what it seems to be.
+fn check_first(store: &Store, first: &frame::Frame<'_>) -> Result<(), ReplayError> {
+    match serde_json::from_str(first.entry) {
+        Ok(Entry::Opened { schema, stack }) => {
+            if schema > SCHEMA {
+                return Err(ReplayError::Format(FormatError::Newer { found: schema }));
+            }
+            store.is_ours(&stack).map_err(ReplayError::Store)
+        }
+        Ok(_) => Err(ReplayError::Format(no_first_line())),
+        Err(error) => Err(ReplayError::Format(snapshot::damaged(&error))),
+    }
+}
+
+fn no_first_line() -> FormatError {
+    snapshot::damaged(&"its first line is missing")
+}
+
+/// The journal's file. A write that failed may have left half a line, so it is the last.
+#[derive(Debug)]
+struct Journal {
+    file: File,
+    path: PathBuf,
+    poisoned: bool,
+}
+
+impl Journal {
+    fn new(file: File, path: PathBuf) -> Self {
+        Self {
+            file,
+            path,
+            poisoned: false,
+        }
+    }
+
+    fn write(&mut self, lines: &str, sync: bool) -> Result<(), StoreError> {
+        if self.poisoned {
+            return Err(StoreError::Poisoned);
+        }
+        let written = self.file.write_all(lines.as_bytes());
+        let written = written.and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
+        self.poisoned = written.is_err();
+        Ok(written.map_err(FileError::at("write", &self.path))?)
+    }
+}
+
+/// Whether entries must be on the disk before the call returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Yes: something is about to be done that must not be forgotten.
+    Now,
+    /// With the next ones that must.
+    Later,
+}
+
+/// The state directory of one stack, and the right to write to it.
+#[derive(Debug)]
+#[must_use = "the lock ends when it is dropped"]
+pub struct LockedStore {
+    store: Store,
+    lock: Lock,
+    journal: Journal,
+    log: Log,
+    seq: u64,
+    cut: Option<Cut>,
+    unfolded: bool,
+}
+
+impl LockedStore {
+    /// What is remembered.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            stack: self.store.stack.clone(),
+            run: self.log.run(),
+            records: self.log.records().clone(),
+            unfinished: self.log.recovery(),
+            held_by: None,
+            cut: self.cut,
+        }
+    }
+
+    /// What exists, or may exist because its making was begun.
+    pub fn records(&self) -> &BTreeMap<Urn, Record> {
+        self.log.records()
+    }
+
+    /// The stack.
+    pub fn stack(&self) -> &StackName {
+        &self.store.stack
+    }
+
+    /// The lowest number that the next run may have.
+    pub fn next_run(&self) -> u64 {
+        self.log.run() + 1
+    }
+
+    /// Who holds the lock: this process.
+    pub fn holder(&self) -> &Holder {
+        self.lock.holder()
+    }
+
+    /// Who held the lock before and died with it.
+    pub fn predecessor(&self) -> Option<&Holder> {
+        self.lock.predecessor()
+    }
+
+    /// Where a step of the current run is; `None` before it begins.
+    pub fn step_status(&self, step: StepId) -> Option<StepStatus> {
+        self.log.step_status(step)
+    }
+
+    /// What the last run left open, when it did not end.
+    pub fn recovery(&self) -> Option<Recovery> {
+        self.log.recovery()
+    }
+
+    /// Records what became of what the last run left open; the next run can then begin. Without
+    /// an unfinished run there is nothing to record.
+    pub fn recover(&mut self, fates: BTreeMap<OpId, Fate>) -> Result<(), StoreError> {
+        let Some(recovery) = self.recovery() else {
+            return Ok(());
+        };
+        let run = recovery.run;
+        self.append(&[Entry::Recovered { run, fates }], Durability::Now)
+    }
+
+    /// Brings the records in line with what was found without any step: adopts what is there as
+    /// declared, forgets what is nowhere. Writes nothing when they are in line already.
+    pub fn settle<'a>(
+        &mut self,
+        present: impl IntoIterator<Item = &'a Record>,
+        gone: impl IntoIterator<Item = &'a Urn>,
+    ) -> Result<(), StoreError> {
+        let known = self.log.records();
+        let remember = present
+            .into_iter()
+            .filter(|record| known.get(&record.urn) != Some(record))
+            .map(|record| Entry::Remember {
+                record: Box::new(record.clone()),
+            });
+        let forget = gone
+            .into_iter()
+            .filter(|urn| known.contains_key(urn))
+            .map(|urn| Entry::Forget { urn: urn.clone() });
+        let entries: Vec<Entry> = remember.chain(forget).collect();
+        self.append(&entries, Durability::Later)
+    }
+
+    /// Appends entries, all of them or none, each checked against what was before.
+    pub fn append(&mut self, entries: &[Entry], durability: Durability) -> Result<(), StoreError> {
+        if entries.is_empty() && durability == Durability::Later {
+            return Ok(());
+        }
+        let mut lines = String::new();
+        for (number, entry) in (self.seq + 1..).zip(entries) {
+            lines.push_str(&frame::encode(number, &serde_json::to_string(entry)?));
+        }
+        for entry in entries {
+            self.log.apply(entry)?;
+        }
+        self.journal.write(&lines, durability == Durability::Now)?;
+        self.seq += entries.len() as u64;
+        self.unfolded |= !entries.is_empty();
+        Ok(())
+    }
+
+    /// Folds the journal into the snapshot. What a run left open stays in the journal.
+    pub fn fold(&mut self) -> Result<(), StoreError> {
+        if self.journal.poisoned {
+            return Err(StoreError::Poisoned);
+        }
+        if self.log.recovery().is_some() || !self.unfolded {
+            return Ok(());
+        }
+        let stored = Stored {
+            stack: self.store.stack.clone(),
+            run: self.log.run(),
+            seq: self.seq,
+            records: self.log.records().values().cloned().collect(),
+        };
+        let bytes = snapshot::encode(&stored)?;
+        let path = self.store.directory.join(SNAPSHOT);
+        atomic::write_atomically(&path, &bytes, PRIVATE)?;
+        self.seq += 1;
+        self.journal = self.store.begin_journal(self.seq)?;
+        self.unfolded = false;
+        Ok(())
+    }
+}

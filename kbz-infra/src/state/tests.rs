@@ -1,0 +1,229 @@
+//! The store as its users see it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::*;
+use crate::effect::Deed;
+use crate::ident::{Digest, StackName, Urn};
+use crate::plan::{Outcome, StepId};
+use crate::resource::{Record, Removal};
+use crate::secret::{KeyedHash, Vault};
+
+fn stack() -> StackName {
+    StackName::new("shop").unwrap()
+}
+
+fn store(base: &Path) -> Store {
+    Store::open(base, stack())
+}
+
+fn hash(of: &str) -> KeyedHash {
+    Vault::new().keyed(&Digest::of(of))
+}
+
+fn record(name: &str, goal: &str) -> Record {
+    Record {
+        urn: Urn::global("thing", name),
+        goal: hash(goal),
+        removal: Removal::default(),
+        depends_on: std::collections::BTreeSet::new(),
+        protect: false,
+    }
+}
+
+fn run_started(store: &LockedStore, run: u64) -> Entry {
+    Entry::RunStarted {
+        run,
+        plan: hash("plan"),
+        steps: 1,
+        holder: store.holder().clone(),
+    }
+}
+
+fn step_started(name: &str, effects: u32) -> Entry {
+    Entry::StepStarted {
+        step: StepId(0),
+        urn: Urn::global("thing", name),
+        effects,
+        outcome: Outcome::Remember(Box::new(record(name, "new"))),
+    }
+}
+
+fn op(run: u64, effect: u32) -> OpId {
+    OpId {
+        run,
+        step: StepId(0),
+        effect,
+    }
+}
+
+fn intent(run: u64, effect: u32) -> Entry {
+    Entry::Intent(Box::new(Intent {
+        op: op(run, effect),
+        urn: Urn::global("thing", "a"),
+        site: "db-1".to_owned(),
+        deed: Deed {
+            object: "thing a".to_owned(),
+            done: "made".to_owned(),
+        },
+        proof: None,
+    }))
+}
+
+fn finished(run: u64) -> Entry {
+    Entry::RunFinished {
+        run,
+        ended: Ended::Complete,
+        tally: Tally {
+            done: 1,
+            failed: 0,
+            skipped: 0,
+        },
+    }
+}
+
+/// A run of one step with one effect.
+fn whole_run(store: &LockedStore, run: u64) -> Vec<Entry> {
+    vec![
+        run_started(store, run),
+        step_started("a", 1),
+        intent(run, 0),
+        Entry::Completed { op: op(run, 0) },
+        Entry::StepDone { step: StepId(0) },
+        finished(run),
+    ]
+}
+
+#[test]
+fn nothing_is_remembered_before_the_first_run_and_reading_creates_nothing() {
+    let base = tempfile::tempdir().unwrap();
+    let snapshot = store(base.path()).read().unwrap();
+    assert_eq!((snapshot.run, snapshot.records.len()), (0, 0));
+    assert!(!store(base.path()).directory().exists());
+}
+
+#[test]
+fn a_run_is_remembered_with_and_without_folding() {
+    for fold in [false, true] {
+        let base = tempfile::tempdir().unwrap();
+        let mut locked = store(base.path()).lock().unwrap();
+        let entries = whole_run(&locked, 1);
+        locked.append(&entries, Durability::Now).unwrap();
+        if fold {
+            locked.fold().unwrap();
+        }
+        let live = locked.snapshot();
+        drop(locked);
+        let read = store(base.path()).read().unwrap();
+        assert_eq!(read, live);
+        assert_eq!(read.run, 1);
+        assert_eq!(read.records.len(), 1);
+        assert_eq!(store(base.path()).lock().unwrap().next_run(), 2);
+    }
+}
+
+#[test]
+fn a_killed_run_leaves_its_open_effect_and_the_object_that_it_began() {
+    let base = tempfile::tempdir().unwrap();
+    let mut locked = store(base.path()).lock().unwrap();
+    let entries = &whole_run(&locked, 1)[..3];
+    locked.append(entries, Durability::Now).unwrap();
+    drop(locked);
+
+    let mut locked = store(base.path()).lock().unwrap();
+    let left = locked.recovery().unwrap();
+    assert_eq!((left.run, left.left), (1, Left::Silently));
+    assert_eq!(left.open[0].intent.op, op(1, 0));
+    assert!(locked.records().contains_key(&Urn::global("thing", "a")));
+
+    let early = locked.append(&[run_started(&locked, 2)], Durability::Now);
+    assert_eq!(
+        early.unwrap_err().to_string(),
+        "the journal refuses an entry: run 1: Start cannot follow Running"
+    );
+    locked
+        .recover(BTreeMap::from([(op(1, 0), Fate::Happened)]))
+        .unwrap();
+    locked
+        .append(&whole_run(&locked, 2), Durability::Now)
+        .unwrap();
+    locked.fold().unwrap();
+    assert!(locked.recovery().is_none());
+}
+
+#[test]
+fn a_second_holder_is_told_who_the_first_is() {
+    let base = tempfile::tempdir().unwrap();
+    let first = store(base.path()).lock().unwrap();
+    let refused = store(base.path()).lock().unwrap_err().to_string();
+    let pid = std::process::id();
+    assert!(
+        refused.starts_with(&format!("another run holds the state: pid {pid} on ")),
+        "{refused}"
+    );
+    assert_eq!(
+        store(base.path()).read().unwrap().held_by.as_ref(),
+        Some(first.holder())
+    );
+    drop(first);
+    let second = store(base.path()).lock().unwrap();
+    assert_eq!(second.predecessor(), None);
+}
+
+#[test]
+fn a_dead_holder_is_recognised_and_taken_over() {
+    let base = tempfile::tempdir().unwrap();
+    let directory = store(base.path()).directory().to_owned();
+    std::fs::create_dir_all(&directory).unwrap();
+    let dead = r#"{"host":"elsewhere","pid":4121,"started":"2026-11-21T09:14:00Z"}"#;
+    std::fs::write(directory.join("lock"), dead).unwrap();
+    let locked = store(base.path()).lock().unwrap();
+    assert_eq!(locked.predecessor().unwrap().pid, 4121);
+    let refused = store(base.path()).lock().unwrap_err().to_string();
+    assert!(!refused.contains("elsewhere"), "{refused}");
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_reported() {
+    let base = tempfile::tempdir().unwrap();
+    let mut locked = store(base.path()).lock().unwrap();
+    let entries = &whole_run(&locked, 1)[..3];
+    locked.append(entries, Durability::Now).unwrap();
+    let journal = store(base.path()).directory().join("journal.jsonl");
+    drop(locked);
+    let whole = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, &whole[..whole.len() - 7]).unwrap();
+
+    let cut = store(base.path()).read().unwrap().cut.unwrap();
+    let mut locked = store(base.path()).lock().unwrap();
+    assert_eq!(locked.snapshot().cut, Some(cut));
+    assert_eq!(std::fs::metadata(&journal).unwrap().len(), cut.remain);
+    assert_eq!(locked.recovery().unwrap().open.len(), 0);
+    locked.append(&[intent(1, 0)], Durability::Now).unwrap();
+    drop(locked);
+    assert_eq!(store(base.path()).read().unwrap().cut, None);
+}
+
+#[test]
+fn damage_is_an_error_with_the_way_out_and_never_empty() {
+    let base = tempfile::tempdir().unwrap();
+    let mut locked = store(base.path()).lock().unwrap();
+    locked
+        .append(&whole_run(&locked, 1), Durability::Now)
+        .unwrap();
+    locked.fold().unwrap();
+    drop(locked);
+    for (name, at) in [("snapshot.json", 150), ("journal.jsonl", 3)] {
+        let path = store(base.path()).directory().join(name);
+        let good = std::fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        std::fs::write(&path, &bad).unwrap();
+        let error = store(base.path()).lock().unwrap_err().to_string();
+        assert!(error.contains("is damaged"), "{error}");
+        assert!(error.contains("rebuilds it from the marks"), "{error}");
+        std::fs::write(&path, good).unwrap();
+    }
+    assert!(store(base.path()).lock().is_ok());
+}
