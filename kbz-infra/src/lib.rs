@@ -19,6 +19,7 @@ pub mod probe;
 pub mod program;
 pub mod resource;
 pub mod secret;
+pub mod state;
 
 /// Everything that a program needs to name.
 pub mod prelude {
@@ -31,4 +32,3 @@ pub mod prelude {
     pub use crate::resource::{Resource, Text};
     pub use crate::secret::SecretRef;
 }
-pub mod state;

@@ -4,20 +4,18 @@
 //! client for Hetzner's API, which is reached over HTTPS.
 
 mod builder;
-mod engine;
-pub mod hetzner;
-mod interpreter;
-mod patroni;
-pub mod pool;
-mod read;
-mod registry;
-mod run;
 pub mod docker;
+mod engine;
 pub mod files;
 pub mod hetzner;
 pub mod http;
+mod interpreter;
+mod patroni;
 pub mod pool;
 pub mod postgres;
+mod read;
+mod registry;
+mod run;
 pub mod shell;
 mod sql;
 pub mod ssh;
