@@ -1,24 +1,22 @@
 //! Every generated file of the PostgreSQL system, with its facts as data.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
-use kbz_infra::component::haproxy::config::{
-    self as haproxy, Check, Companion, Entry, HaproxyConfig, TcpStep,
-};
-use kbz_infra::component::patroni::dcs_config::DcsConfig;
+use kbz_infra::component::haproxy::config::{self as haproxy, Check, HaproxyConfig};
+use kbz_infra::component::haproxy::image as haproxy_image;
 use kbz_infra::component::patroni::image::PatroniImageSpec;
-use kbz_infra::component::patroni::memory::{HostFacts, MemoryBudget};
+use kbz_infra::component::patroni::memory::MemoryBudget;
 use kbz_infra::component::patroni::node_config::{
-    Locale, NodeConfig, NodeConfigError, Ports, Tags, data_dir, paths,
+    Locale, NodeConfig, NodeConfigError, data_dir, paths,
 };
-use kbz_infra::component::patroni::parameters::{Cluster, Parameters};
-use kbz_infra::component::pgbouncer::config::{Peers, PgBouncerConfig};
+use kbz_infra::component::pgbouncer::config::PgBouncerConfig;
 use kbz_infra::component::pgbouncer::image as pgbouncer_image;
 use kbz_infra::component::unit::Unit;
-use kbz_infra::component::{Login, haproxy::image as haproxy_image};
-use kbz_infra::ident::HostName;
-use kbz_infra::secret::SecretRef;
+
+mod sample;
+
+use sample::*;
 
 const BASE: &str = "debian-base:trixie-20261101";
 
@@ -28,56 +26,6 @@ fn check(name: &str, content: &impl ToString) {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(name, content.to_string()));
-}
-
-fn host(name: &str) -> HostName {
-    HostName::new(name).unwrap()
-}
-
-fn login(user: &str, secret: &str) -> Login {
-    Login::new(user, SecretRef::new(secret))
-}
-
-fn ip(last: u8) -> IpAddr {
-    Ipv4Addr::new(10, 0, 0, last).into()
-}
-
-fn at(last: u8, port: u16) -> SocketAddr {
-    SocketAddr::new(ip(last), port)
-}
-
-fn everywhere(port: u16) -> SocketAddr {
-    SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)
-}
-
-fn node() -> NodeConfig {
-    NodeConfig {
-        scope: "keybuzz-pg".to_owned(),
-        name: host("db-master-01"),
-        address: ip(120),
-        partners: BTreeSet::from([ip(121), ip(122)]),
-        ports: Ports::default(),
-        major: 17,
-        raft_dir: paths::RAFT_DIR.to_owned(),
-        data_dir: data_dir(17),
-        superuser: login("kb_admin", "POSTGRES_SUPERPASS"),
-        replication: login("kb_repl", "POSTGRES_REPL_PASS"),
-        rewind: None,
-        rest_api: login("patroni", "PATRONI_REST_PASS"),
-        raft_password: SecretRef::new("PATRONI_RAFT_PASS"),
-        facts: HostFacts {
-            ram_bytes: 16 << 30,
-            cpus: 8,
-        },
-        memory: MemoryBudget::Host,
-        parameters: Parameters::new(),
-        clients: ["10.0.0.11/32", "10.0.0.12/32"]
-            .map(|net| net.parse().unwrap())
-            .into(),
-        locale: Locale::CodePoint,
-        bootstrap: DcsConfig::new(Cluster::new(17, 3).parameters()),
-        tags: Tags::default(),
-    }
 }
 
 #[test]
@@ -131,43 +79,6 @@ fn a_node_that_could_not_work_is_refused() {
     check("patroni-refusals", &lines.join("\n"));
 }
 
-fn nodes(port: u16) -> BTreeMap<HostName, SocketAddr> {
-    [
-        ("db-master-01", 120),
-        ("db-slave-01", 121),
-        ("db-slave-02", 122),
-    ]
-    .into_iter()
-    .map(|(name, last)| (host(name), at(last, port)))
-    .collect()
-}
-
-fn haproxy() -> HaproxyConfig {
-    let write = Entry::new(
-        "pg_write",
-        everywhere(5432),
-        nodes(5432),
-        Check::PatroniPrimary { port: 8008 },
-    );
-    let mut read = Entry::new(
-        "pg_read",
-        everywhere(5433),
-        nodes(5432),
-        Check::PatroniReplica {
-            port: 8008,
-            max_lag: Check::DEFAULT_MAX_LAG,
-        },
-    );
-    read.fallback = Some("pg_write".to_owned());
-    let mut config = HaproxyConfig::new(host("haproxy-01"), vec![write, read]);
-    config.companions.push(Companion {
-        name: "pgbouncer".to_owned(),
-        address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 6432),
-    });
-    config.stats = Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8406));
-    config
-}
-
 #[test]
 fn haproxy_cfg() {
     check("haproxy.cfg", &haproxy().render().unwrap());
@@ -175,24 +86,7 @@ fn haproxy_cfg() {
 
 #[test]
 fn haproxy_cfg_of_other_services() {
-    let redis = [("redis-01", 123), ("redis-02", 124)]
-        .map(|(name, last)| (host(name), at(last, 6379)))
-        .into();
-    let dialogue = Check::Dialogue(vec![
-        TcpStep::SendLine("PING".to_owned()),
-        TcpStep::Expect("+PONG".to_owned()),
-        TcpStep::SendLine("info replication".to_owned()),
-        TcpStep::Expect("role:master".to_owned()),
-    ]);
-    let rabbit = [("queue-01", 126)]
-        .map(|(name, last)| (host(name), at(last, 5672)))
-        .into();
-    let entries = vec![
-        Entry::new("redis", everywhere(6379), redis, dialogue),
-        Entry::new("rabbitmq", everywhere(5672), rabbit, Check::Tcp),
-    ];
-    let config = HaproxyConfig::new(host("haproxy-02"), entries);
-    check("haproxy-others.cfg", &config.render().unwrap());
+    check("haproxy-others.cfg", &other_haproxy().render().unwrap());
 }
 
 #[test]
@@ -230,24 +124,6 @@ fn an_haproxy_that_could_not_work_is_refused() {
 #[test]
 fn the_states_are_saved_where_a_reload_reads_them() {
     assert!(haproxy::SAVE_STATE.contains(haproxy::paths::STATE_DIR));
-}
-
-fn pgbouncer() -> PgBouncerConfig {
-    let mut config = PgBouncerConfig::new(
-        everywhere(6432),
-        SocketAddr::from(([127, 0, 0, 1], 5432)),
-        ["keybuzz".to_owned()],
-        vec![
-            login("kb_app", "POSTGRES_APP_PASS"),
-            login("kb_admin", "POSTGRES_SUPERPASS"),
-        ],
-    );
-    config.admins.insert("kb_admin".to_owned());
-    config.peers = Some(Peers {
-        own: 1,
-        others: BTreeMap::from([(2, at(12, 6432))]),
-    });
-    config
 }
 
 #[test]

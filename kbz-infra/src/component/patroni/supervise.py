@@ -29,12 +29,14 @@ import time
 FENCE = 12.0
 # A fast shutdown writes a checkpoint; when fencing there is no time for it.
 FENCE_STOP = 2.0
+# PostgreSQL kills what is left of it 5 s after an immediate shutdown began.
+AT_ONCE = 8.0
 # A Patroni that ran for this long had started properly.
 SETTLED = 10.0
 # Between two attempts to start it.
 PAUSE = 1.0
 # Less than the 120 s after which the container is killed.
-GRACE = 105.0
+GRACE = 100.0
 
 HANDLED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD}
 
@@ -189,7 +191,8 @@ class Supervisor:
         return running is not None and not in_maintenance(running[1])
 
     def finish(self, code, seconds):
-        """Stops PostgreSQL if it runs, fast and after `seconds` at once, and exits."""
+        """Stops PostgreSQL if it runs, fast and after `seconds` at once, and exits; what runs
+        even then ends with this process, the first of the container."""
         deadline = time.monotonic() + max(seconds, 0.0)
         running = postmaster()
         if running is not None:
@@ -204,6 +207,9 @@ class Supervisor:
                 say("PostgreSQL takes too long; stopping it at once")
                 send(running[0], signal.SIGQUIT)
                 hurried = True
+                deadline += AT_ONCE
+            elif running is not None and time.monotonic() >= deadline:
+                break
         sys.exit(code)
 
 
