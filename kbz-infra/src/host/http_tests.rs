@@ -41,7 +41,7 @@ async fn json_goes_out_with_a_password_and_comes_back() {
 #[tokio::test]
 async fn a_slow_or_endless_answer_is_given_up() {
     let patroni = MockServer::start().await;
-    let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
+    let slow = ResponseTemplate::new(200).set_delay(Duration::from_mins(1));
     let long = ResponseTemplate::new(200).set_body_bytes(vec![b'x'; BODY_LIMIT + 1]);
     for (place, response) in [("/slow", slow), ("/long", long)] {
         let mock = Mock::given(path(place)).respond_with(response);
