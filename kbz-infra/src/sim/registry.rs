@@ -1,0 +1,76 @@
+//! The registry of one stack on a modelled host.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::refusal::moved;
+use crate::effect::EffectError;
+use crate::ident::{HostName, Urn};
+use crate::probe::{RegistryReading, StampReading};
+use crate::resource::Record;
+use crate::secret::KeyedHash;
+
+/// What a stack has noted on a host.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Registry {
+    records: BTreeMap<Urn, Record>,
+    stamps: BTreeMap<String, KeyedHash>,
+    /// Ids of users inside images, by `REFERENCE USER`.
+    users: BTreeMap<String, (u32, u32)>,
+    newest_run: u64,
+}
+
+impl Registry {
+    pub(super) fn records(&self) -> RegistryReading {
+        RegistryReading(self.records.values().cloned().collect())
+    }
+
+    pub(super) fn urns(&self) -> impl Iterator<Item = &Urn> {
+        self.records.keys()
+    }
+
+    pub(super) fn stamp(&self, name: &str) -> StampReading {
+        StampReading(self.stamps.get(name).cloned())
+    }
+
+    pub(super) fn user(&self, reference: &str, user: &str) -> Option<(u32, u32)> {
+        self.users.get(&format!("{reference} {user}")).copied()
+    }
+
+    pub(super) fn note_user(&mut self, reference: &str, user: &str, ids: (u32, u32)) {
+        self.users.insert(format!("{reference} {user}"), ids);
+    }
+
+    pub(super) fn set_stamp(&mut self, name: &str, value: KeyedHash) {
+        self.stamps.insert(name.to_owned(), value);
+    }
+
+    pub(super) fn remove_stamp(&mut self, name: &str) {
+        self.stamps.remove(name);
+    }
+
+    pub(super) fn mark(&mut self, record: Record) {
+        self.records.insert(record.urn.clone(), record);
+    }
+
+    pub(super) fn unmark(&mut self, urn: &Urn) {
+        self.records.remove(urn);
+    }
+
+    /// Whether nothing but the number of a run is noted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.stamps.is_empty()
+    }
+
+    /// Refuses a run that is older than one that has changed the host.
+    pub(super) fn fence(&mut self, host: &HostName, run: u64) -> Result<(), EffectError> {
+        if self.newest_run > run {
+            let newest = self.newest_run;
+            let found = format!("run {newest} has changed it, a newer run than this one");
+            return Err(moved(host.to_string(), found));
+        }
+        self.newest_run = run;
+        Ok(())
+    }
+}
