@@ -20,6 +20,8 @@ pub mod program;
 pub mod resource;
 pub mod secret;
 pub mod state;
+#[cfg(feature = "sim")]
+pub mod sim;
 
 /// Everything that a program needs to name.
 pub mod prelude {

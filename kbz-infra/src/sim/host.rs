@@ -104,7 +104,8 @@ impl HostModel {
         run: &RunContext,
         operator: &mut Engine,
     ) -> Result<(), EffectError> {
-        self.registry(run).fence(&self.name.clone(), run.run)?;
+        let name = self.name.clone();
+        self.registry(run).fence(&name, run.run)?;
         match action {
             Action::WriteFile {
                 path,

@@ -226,7 +226,7 @@ fn sections(text: &str) -> Vec<Section<'_>> {
 }
 
 fn frontends(section: &Section<'_>, backends: &BTreeMap<&str, Backend>) -> Vec<Frontend> {
-    let named = |keyword: &str| {
+    let named = |keyword: &'static str| {
         let lines = section.lines.iter().filter(move |line| line[0] == keyword);
         lines.filter_map(|line| line.get(1).copied())
     };
