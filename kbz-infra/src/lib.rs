@@ -19,9 +19,9 @@ pub mod probe;
 pub mod program;
 pub mod resource;
 pub mod secret;
-pub mod state;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod state;
 
 /// Everything that a program needs to name.
 pub mod prelude {

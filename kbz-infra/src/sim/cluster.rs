@@ -101,7 +101,11 @@ fn connected(hosts: &Hosts, one: &Running, other: &Running) -> bool {
     let reaches = |from: &Running, to: &Running| {
         let host = &hosts[&to.host];
         to.node.partners.contains(&from.node.raft)
-            && lets_in(&host.firewall, to.node.raft.port(), hosts[&from.host].address)
+            && lets_in(
+                &host.firewall,
+                to.node.raft.port(),
+                hosts[&from.host].address,
+            )
     };
     reaches(one, other) && reaches(other, one)
 }
@@ -112,7 +116,9 @@ fn largest_side(hosts: &Hosts, nodes: &[Running]) -> BTreeSet<HostName> {
         let others = nodes
             .iter()
             .filter(|other| other.host == node.host || connected(hosts, node, other));
-        others.map(|other| other.host.clone()).collect::<BTreeSet<_>>()
+        others
+            .map(|other| other.host.clone())
+            .collect::<BTreeSet<_>>()
     });
     // The first of the largest, so that the choice does not depend on anything else.
     sides.rev().max_by_key(BTreeSet::len).unwrap_or_default()
@@ -169,7 +175,9 @@ impl Cluster {
             return;
         }
         for node in &nodes {
-            let kept = before.get(&node.host).filter(|member| member.start == node.start);
+            let kept = before
+                .get(&node.host)
+                .filter(|member| member.start == node.start);
             let member = kept.cloned().unwrap_or(Member {
                 start: node.start,
                 pending_restart: false,
@@ -179,7 +187,7 @@ impl Cluster {
         if self.config.is_none() {
             self.bootstrap(&nodes[0]);
         } else {
-            self.elect(&before, hosts);
+            self.elect(&before);
         }
         self.choose_synchronous();
         self.clone_data(&nodes, hosts);
@@ -188,12 +196,13 @@ impl Cluster {
     /// A cluster whose data is gone everywhere begins anew.
     fn forget_lost_data(&mut self, hosts: &Hosts) {
         let system = self.system.clone();
+        let had_data = !self.data.is_empty();
         self.data.retain(|host, path| {
             let host = hosts.get(host);
             let found = host.and_then(|host| host.files.text(&marker(path)));
             found == Some(system.as_str())
         });
-        if self.config.is_some() && self.data.is_empty() {
+        if had_data && self.data.is_empty() {
             *self = Self::new(&self.scope);
         }
     }
@@ -218,22 +227,19 @@ impl Cluster {
     }
 
     /// Keeps the leader while it runs; otherwise the best standby takes over.
-    fn elect(&mut self, before: &BTreeMap<HostName, Member>, hosts: &Hosts) {
+    fn elect(&mut self, before: &BTreeMap<HostName, Member>) {
         let stays = |host: &HostName| {
             let now = self.members.get(host);
             now.is_some() && now == before.get(host)
         };
-        if self.leader.as_ref().is_some_and(|leader| stays(leader)) {
+        if self.leader.as_ref().is_some_and(&stays) {
             return;
         }
-        let has_data = |host: &&HostName| {
-            let path = self.data.get(*host);
-            path.is_none_or(|path| hosts[*host].files.text(&marker(path)).is_some())
-        };
+        let has_data = |host: &&HostName| self.data.is_empty() || self.data.contains_key(*host);
         let standby = self.synchronous.iter().filter(|host| stays(host));
         let others = self.members.keys().filter(|host| stays(host));
-        let candidates = standby.chain(others).chain(self.members.keys());
-        let next = candidates.filter(has_data).next().cloned();
+        let mut candidates = standby.chain(others).chain(self.members.keys());
+        let next = candidates.find(has_data).cloned();
         if self.paused {
             self.leader = None;
         } else {
@@ -268,10 +274,6 @@ impl Cluster {
                 self.data.insert(node.host.clone(), path.clone());
             }
         }
-        // A cluster whose containers alone hold the data still has it somewhere.
-        if self.data.is_empty() {
-            self.data.clear();
-        }
     }
 
     /// The cluster as its members see it, those that the operator reaches.
@@ -303,7 +305,9 @@ impl Cluster {
         let first = nodes.iter().find(|other| Some(&other.host) == first);
         let raft = RaftReading {
             has_quorum: agrees,
-            leader: first.filter(|_| agrees).map(|first| first.node.raft.to_string()),
+            leader: first
+                .filter(|_| agrees)
+                .map(|first| first.node.raft.to_string()),
             connected: if agrees {
                 u32::try_from(self.members.len() - 1).unwrap_or(u32::MAX)
             } else {
@@ -312,7 +316,11 @@ impl Cluster {
             voters: u32::try_from(self.voters).unwrap_or(u32::MAX),
         };
         let leader = self.leader.as_ref().filter(|_| agrees);
-        (node.host.clone(), leader.map(ToString::to_string), Some(raft))
+        (
+            node.host.clone(),
+            leader.map(ToString::to_string),
+            Some(raft),
+        )
     }
 
     fn member(&self, host: &HostName) -> ClusterMember {
@@ -346,7 +354,10 @@ impl Cluster {
                 self.switchover(leader, candidate.as_deref())
             }
             Action::RestartMember { member } => {
-                let found = self.members.iter_mut().find(|(host, _)| host.as_str() == member);
+                let found = self
+                    .members
+                    .iter_mut()
+                    .find(|(host, _)| host.as_str() == member);
                 let Some((_, found)) = found else {
                     return Err(failed(member, "it is no member that runs"));
                 };
@@ -389,7 +400,10 @@ impl Cluster {
         let others = self.members.keys().filter(|host| host.as_str() != leader);
         let next = self.synchronous.iter().chain(others).find(fits).cloned();
         if next.is_none() {
-            return Err(failed(format!("switchover from {leader}"), "no good candidates"));
+            return Err(failed(
+                format!("switchover from {leader}"),
+                "no good candidates",
+            ));
         }
         self.leader = next;
         self.timeline += 1;
@@ -418,7 +432,10 @@ fn marker(path: &str) -> String {
 /// The parameters that take effect at the next start.
 fn at_start(config: &Value) -> Vec<Value> {
     let parameters = &config["postgresql"]["parameters"];
-    AT_START.iter().map(|name| parameters[*name].clone()).collect()
+    AT_START
+        .iter()
+        .map(|name| parameters[*name].clone())
+        .collect()
 }
 
 /// Merges as `PATCH /config` does: a null removes a key.

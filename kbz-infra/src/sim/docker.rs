@@ -180,7 +180,11 @@ impl Engine {
     pub(super) fn services(&self) -> impl Iterator<Item = (u64, &str, &Service)> {
         self.services.iter().filter_map(|name| {
             let container = self.containers.get(name)?;
-            Some((container.running?, name.as_str(), container.service.as_ref()?))
+            Some((
+                container.running?,
+                name.as_str(),
+                container.service.as_ref()?,
+            ))
         })
     }
 

@@ -62,8 +62,8 @@ impl Universe {
     pub fn stop_container(&mut self, host: &HostName, name: &str) {
         self.on(host, |host| {
             host.docker.stop(name);
-            let (units, host) = host.systemd();
-            units.container_ended(name, host);
+            let (units, mut host) = host.systemd();
+            units.container_ended(name, &mut host);
         });
     }
 
@@ -237,14 +237,18 @@ impl Universe {
     /// Somebody takes a target from a load balancer.
     pub fn remove_target(&mut self, balancer: &str, target: IpAddr) {
         if let Some(balancer) = self.balancers.get_mut(balancer) {
-            balancer.targets.retain(|have| have.address() != Some(target));
+            balancer
+                .targets
+                .retain(|have| have.address() != Some(target));
         }
     }
 
     /// Somebody takes a service from a load balancer.
     pub fn remove_service(&mut self, balancer: &str, port: u16) {
         if let Some(balancer) = self.balancers.get_mut(balancer) {
-            balancer.services.retain(|service| service.listen_port != port);
+            balancer
+                .services
+                .retain(|service| service.listen_port != port);
         }
     }
 }

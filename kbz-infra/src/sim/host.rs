@@ -196,7 +196,9 @@ impl HostModel {
         let effects = removal.effects.iter().map(|effect| &effect.site);
         let probes = removal.probes.iter().map(|probe| &probe.site);
         record.urn.host() == Some(&self.name)
-            && effects.chain(probes).all(|site| site.host() == Some(&self.name))
+            && effects
+                .chain(probes)
+                .all(|site| site.host() == Some(&self.name))
     }
 
     fn registry(&mut self, run: &RunContext) -> &mut Registry {
@@ -217,8 +219,8 @@ impl HostModel {
         let ran = self.docker.is_running(name);
         self.docker.remove(name);
         if ran {
-            let (units, host) = self.systemd();
-            units.container_ended(name, host);
+            let (units, mut host) = self.systemd();
+            units.container_ended(name, &mut host);
         }
     }
 
@@ -282,10 +284,7 @@ impl HostModel {
         operator.add_image(reference);
         let id = operator.images.get(reference).cloned();
         let id = id.unwrap_or_else(|| image_id(reference));
-        self.docker
-            .images
-            .entry(reference.to_owned())
-            .or_insert(id);
+        self.docker.images.entry(reference.to_owned()).or_insert(id);
         let registry = self.registry(run);
         for user in users {
             let ids = if user == "root" { (0, 0) } else { IN_IMAGE };
@@ -318,13 +317,28 @@ impl HostModel {
 
     /// What is on the host that a fresh one does not have, in words.
     pub(super) fn traces(&self) -> Vec<String> {
-        let files = self.files.added().into_iter().map(|path| format!("file {path}"));
-        let units = self.units.added().into_iter().map(|unit| format!("unit {unit}"));
+        let files = self
+            .files
+            .added()
+            .into_iter()
+            .map(|path| format!("file {path}"));
+        let units = self
+            .units
+            .added()
+            .into_iter()
+            .map(|unit| format!("unit {unit}"));
         let containers = self.docker.names().map(|name| format!("container {name}"));
-        let images = self.docker.images.keys().map(|name| format!("image {name}"));
-        let rules = self.firewall.rules.iter().map(|rule| format!("rule {rule}"));
-        let registries = self.registries.values().flat_map(Registry::urns);
-        let marks = registries.map(|urn| format!("mark {urn}"));
+        let images = self
+            .docker
+            .images
+            .keys()
+            .map(|name| format!("image {name}"));
+        let rules = self
+            .firewall
+            .rules
+            .iter()
+            .map(|rule| format!("rule {rule}"));
+        let marks = self.registries.values().flat_map(Registry::traces);
         files
             .chain(units)
             .chain(containers)

@@ -33,6 +33,8 @@ mod service;
 mod sql;
 mod system;
 mod systemd;
+#[cfg(test)]
+mod tests;
 mod universe;
 
 use std::fmt;
@@ -63,10 +65,7 @@ struct Inner {
 
 impl World {
     /// Fresh hosts with their addresses, as `stack` finds them.
-    pub fn empty(
-        stack: StackName,
-        hosts: impl IntoIterator<Item = (HostName, IpAddr)>,
-    ) -> Self {
+    pub fn empty(stack: StackName, hosts: impl IntoIterator<Item = (HostName, IpAddr)>) -> Self {
         Self::of(Universe::new(stack, hosts))
     }
 
@@ -114,11 +113,7 @@ impl World {
     }
 
     /// Lets something happen from outside just before the effect of this number, from 1.
-    pub fn before_effect(
-        &self,
-        effect: u64,
-        happens: impl FnOnce(&mut Universe) + Send + 'static,
-    ) {
+    pub fn before_effect(&self, effect: u64, happens: impl FnOnce(&mut Universe) + Send + 'static) {
         self.inner().faults.hook(effect, Box::new(happens));
     }
 

@@ -26,8 +26,11 @@ impl Registry {
         RegistryReading(self.records.values().cloned().collect())
     }
 
-    pub(super) fn urns(&self) -> impl Iterator<Item = &Urn> {
-        self.records.keys()
+    /// The objects and stamps that are noted, in words.
+    pub(super) fn traces(&self) -> impl Iterator<Item = String> {
+        let marks = self.records.keys().map(|urn| format!("mark {urn}"));
+        let stamps = self.stamps.keys().map(|name| format!("stamp {name}"));
+        marks.chain(stamps)
     }
 
     pub(super) fn stamp(&self, name: &str) -> StampReading {
@@ -56,11 +59,6 @@ impl Registry {
 
     pub(super) fn unmark(&mut self, urn: &Urn) {
         self.records.remove(urn);
-    }
-
-    /// Whether nothing but the number of a run is noted.
-    pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.stamps.is_empty()
     }
 
     /// Refuses a run that is older than one that has changed the host.

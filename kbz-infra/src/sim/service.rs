@@ -169,14 +169,12 @@ fn patroni(text: &str, spec: &ContainerSpec) -> Option<PatroniNode> {
 
 /// Where a path inside a container is on the host.
 fn on_host(spec: &ContainerSpec, inside: &str) -> Option<String> {
-    let mounts = spec.mounts.iter().rev();
-    mounts
-        .filter_map(|(point, mount)| {
-            let rest = inside.strip_prefix(point.as_str())?;
-            let below = rest.is_empty() || rest.starts_with('/');
-            below.then(|| format!("{}{rest}", mount.source))
-        })
-        .next()
+    let mut mounts = spec.mounts.iter().rev();
+    mounts.find_map(|(point, mount)| {
+        let rest = inside.strip_prefix(point.as_str())?;
+        let below = rest.is_empty() || rest.starts_with('/');
+        below.then(|| format!("{}{rest}", mount.source))
+    })
 }
 
 fn port(address: &str) -> Option<u16> {
@@ -230,9 +228,9 @@ fn frontends(section: &Section<'_>, backends: &BTreeMap<&str, Backend>) -> Vec<F
         let lines = section.lines.iter().filter(move |line| line[0] == keyword);
         lines.filter_map(|line| line.get(1).copied())
     };
-    let names = named("default_backend").chain(named("use_backend"));
+    let chosen = named("default_backend").chain(named("use_backend"));
     let own = (section.kind == "listen").then_some(section.name);
-    let leads_to: Vec<Backend> = names
+    let leads_to: Vec<Backend> = chosen
         .chain(own)
         .filter_map(|name| backends.get(name).cloned())
         .collect();
@@ -249,9 +247,10 @@ fn backend(section: &Section<'_>) -> Backend {
     let mut backend = Backend::default();
     for line in &section.lines {
         if line[0] == "server" {
-            backend
-                .servers
-                .extend(line.get(2).and_then(|address| address.parse::<SocketAddr>().ok()));
+            backend.servers.extend(
+                line.get(2)
+                    .and_then(|address| address.parse::<SocketAddr>().ok()),
+            );
         } else if line.iter().any(|word| word.starts_with("/primary")) {
             backend.wants = Wanted::Primary;
         } else if line.iter().any(|word| word.starts_with("/replica")) {

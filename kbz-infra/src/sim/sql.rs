@@ -39,7 +39,7 @@ struct Role {
     superuser: bool,
     replication: bool,
     create_db: bool,
-    create_role: bool,
+    makes_roles: bool,
     verifier: Option<Hidden>,
     member_of: BTreeSet<String>,
     comment: Option<String>,
@@ -61,7 +61,7 @@ impl Sql {
             superuser,
             replication: true,
             create_db: superuser,
-            create_role: superuser,
+            makes_roles: superuser,
             verifier: None,
             member_of: BTreeSet::new(),
             comment: None,
@@ -74,9 +74,7 @@ impl Sql {
         };
         let roles = [(replication, false), (superuser, true)];
         Self {
-            roles: roles
-                .map(|(name, is)| (name.to_owned(), role(is)))
-                .into(),
+            roles: roles.map(|(name, is)| (name.to_owned(), role(is))).into(),
             databases: BASE.map(|name| (name.to_owned(), database.clone())).into(),
         }
     }
@@ -87,7 +85,10 @@ impl Sql {
 
     /// The roles and databases that were added, in words.
     pub(super) fn added(&self, fresh: &Self) -> Vec<String> {
-        let roles = self.roles.keys().filter(|name| !fresh.roles.contains_key(*name));
+        let roles = self
+            .roles
+            .keys()
+            .filter(|name| !fresh.roles.contains_key(*name));
         let databases = self.databases.keys();
         let databases = databases.filter(|name| !fresh.databases.contains_key(*name));
         roles
@@ -114,7 +115,7 @@ impl Sql {
                 superuser: role.superuser,
                 replication: role.replication,
                 create_db: role.create_db,
-                create_role: role.create_role,
+                create_role: role.makes_roles,
                 verifier: role.verifier.as_ref().map(|verifier| verifier.0.clone()),
                 member_of: role.member_of.iter().cloned().collect(),
                 comment: role.comment.clone(),
@@ -173,7 +174,10 @@ impl Sql {
 
     fn set_role(&mut self, goal: &RoleGoal, run: &RunContext) -> Result<(), EffectError> {
         let what = format!("role {}", goal.name);
-        let verifier = goal.verifier.as_ref().map(|secret| run.vault.resolve(secret));
+        let verifier = goal
+            .verifier
+            .as_ref()
+            .map(|secret| run.vault.resolve(secret));
         let verifier = verifier.transpose();
         let verifier = verifier.map_err(|error| failed(&what, error.to_string()))?;
         let mut missing = goal.member_of.iter().filter(|role| !self.has_role(role));
@@ -187,7 +191,7 @@ impl Sql {
             superuser: goal.superuser,
             replication: goal.replication,
             create_db: goal.create_db,
-            create_role: goal.create_role,
+            makes_roles: goal.create_role,
             verifier: verifier.map_or(kept, |verifier| Some(Hidden(verifier.to_string()))),
             member_of: goal.member_of.iter().cloned().collect(),
             comment: Some(goal.comment.clone()),
@@ -241,10 +245,16 @@ impl Sql {
     ) -> Result<(), EffectError> {
         let what = format!("extension {name}");
         let Some(inside) = self.databases.get_mut(database) else {
-            return Err(failed(what, format!("database \"{database}\" does not exist")));
+            return Err(failed(
+                what,
+                format!("database \"{database}\" does not exist"),
+            ));
         };
         let Some(newest) = available(name) else {
-            return Err(failed(what, format!("extension \"{name}\" is not available")));
+            return Err(failed(
+                what,
+                format!("extension \"{name}\" is not available"),
+            ));
         };
         let version = version.unwrap_or(newest).to_owned();
         inside.extensions.insert(name.to_owned(), version);

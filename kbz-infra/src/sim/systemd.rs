@@ -169,7 +169,10 @@ impl Units {
             let said = format!("{name} is not active, cannot reload.");
             return Err(failed(name, said));
         }
-        let can = unit.read.as_ref().is_some_and(|read| read.contains("ExecReload="));
+        let can = unit
+            .read
+            .as_ref()
+            .is_some_and(|read| read.contains("ExecReload="));
         if !can {
             let said = format!("Job type reload is not applicable for unit {name}.");
             return Err(failed(name, said));
@@ -182,13 +185,19 @@ impl Units {
 
     /// A container has ended. Its unit, if it has one that runs, starts it again where that is
     /// possible.
-    pub(super) fn container_ended(&mut self, container: &str, host: Host<'_>) {
-        let running = self.0.values_mut().filter(|unit| unit.active == Active::Running);
+    pub(super) fn container_ended(&mut self, container: &str, host: &mut Host<'_>) {
+        let running = self
+            .0
+            .values_mut()
+            .filter(|unit| unit.active == Active::Running);
         for unit in running {
             if unit.container().as_deref() != Some(container) {
                 continue;
             }
-            let again = unit.read.as_ref().is_some_and(|read| read.contains("Restart=always"));
+            let again = unit
+                .read
+                .as_ref()
+                .is_some_and(|read| read.contains("Restart=always"));
             unit.active = match (again, host.docker.start(container, host.files)) {
                 (true, Ok(())) => Active::Running,
                 (true, Err(_)) => Active::Restarting,

@@ -290,7 +290,10 @@ impl Universe {
             let traces = cluster.traces().into_iter();
             traces.map(move |trace| format!("{scope}: {trace}"))
         });
-        let balancers = self.balancers.keys().map(|name| format!("load balancer {name}"));
+        let balancers = self
+            .balancers
+            .keys()
+            .map(|name| format!("load balancer {name}"));
         hosts.chain(clusters).chain(balancers).collect()
     }
 
