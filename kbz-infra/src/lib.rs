@@ -13,6 +13,7 @@ pub mod graph;
 pub mod host;
 pub mod ident;
 pub mod observe;
+pub mod lint;
 pub mod plan;
 pub mod primitive;
 pub mod probe;

@@ -88,6 +88,13 @@ pub enum Claim {
         /// Where it points.
         endpoint: Endpoint,
     },
+    /// A value handed to users of the stack, as they see it; it may name places to connect to.
+    Exports {
+        /// The name of the output.
+        name: String,
+        /// Its value, without the secrets that are references.
+        text: String,
+    },
     /// A group that decides by majority.
     Voters {
         /// The group's name.
@@ -127,6 +134,15 @@ pub enum Claim {
         host: HostName,
         /// The directory.
         path: String,
+    },
+    /// A service writes to a directory of a host.
+    WritesTo {
+        /// The host.
+        host: HostName,
+        /// The directory.
+        path: String,
+        /// The service in a word.
+        who: String,
     },
     /// One object connects to an endpoint as a client.
     Connects {

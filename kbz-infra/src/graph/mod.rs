@@ -3,6 +3,10 @@
 //! Wraps petgraph entirely: no node index leaves this module. A dependency on a component is a
 //! dependency on every resource under it. A cycle is an error that names its whole path.
 
+pub mod picture;
+#[cfg(test)]
+pub(crate) mod testkit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

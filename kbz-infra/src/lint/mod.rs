@@ -1,0 +1,57 @@
+//! Independent checks of what a program declares, before any host is contacted.
+//!
+//! [`lint`] reads the claims of a graph ([`Claim`](crate::resource::Claim)) and nothing else: it
+//! knows no kinds, no hosts and no readings, so that a kind written elsewhere is judged like the
+//! ones of this crate. One module per family of mistakes; each finding has a code, labels at the
+//! declarations, and a cure, and all findings are made at once. Declarations that share a source
+//! line, such as those of one `add_each`, share a finding.
+//!
+//! Limits: what no claim says is not seen. A secret's value is never known here, so clear text is
+//! recognised by the names that stand before it.
+
+mod address;
+mod balance;
+mod check;
+mod circle;
+mod data;
+mod endpoint;
+mod exposure;
+mod facts;
+mod firewall;
+mod image;
+mod label;
+mod port;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod voters;
+
+use crate::diag::{Finding, Report};
+use crate::graph::Graph;
+use facts::Facts;
+
+/// A family of checks.
+type Family = fn(&Facts) -> Vec<Finding>;
+
+/// Every family.
+const FAMILIES: [Family; 11] = [
+    circle::check,
+    port::check,
+    address::check,
+    balance::check,
+    check::check,
+    endpoint::check,
+    exposure::check,
+    firewall::check,
+    secret::check,
+    data::check,
+    voters::check,
+];
+
+/// Everything that is wrong with what a program declares, in the order of the source.
+pub fn lint(graph: &Graph) -> Report {
+    let facts = Facts::of(graph);
+    let found = FAMILIES.iter().flat_map(|family| family(&facts));
+    let report: Report = found.chain(image::check(&facts)).collect();
+    report.by_place()
+}
