@@ -75,6 +75,7 @@ impl Server<'_> {
             &member_of.unwrap_or_default(),
             verifier.as_ref().map(|verifier| verifier.as_str()),
         );
+        limited(connection.client.batch_execute(statements::UNLOGGED)).await?;
         limited(connection.client.batch_execute(&statement)).await
     }
 
