@@ -1,11 +1,14 @@
-//! A Hetzner load balancer: which steps lead from what was read to what is declared
-//! ([`changes`]). Its terms are those of [`effect::load_balancer`](crate::effect::load_balancer).
+//! A Hetzner load balancer ([`HetznerLb`]), and which steps lead from what was read to what is
+//! declared ([`changes`]). Its terms are those of [`effect::load_balancer`](crate::effect::load_balancer).
 //!
 //! The declaration is the truth for services, targets, algorithm, network and type. Labels
-//! are shared with others: only those that begin with [`LABEL_PREFIX`] are ours to remove.
+//! are shared with others: only those that begin with [`LABEL_PREFIX`] are ours to remove. The
+//! label `kbz.stack` is the owner's mark; a balancer that bears another stack's is refused.
 
 mod changes;
 mod resource;
+#[cfg(test)]
+mod resource_tests;
 #[cfg(test)]
 mod tests;
 

@@ -1,41 +1,30 @@
 //! The load balancer as a resource.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
 use super::changes;
 use crate::effect::load_balancer::{
-    Disturbance, LABEL_STACK, LoadBalancerChange, LoadBalancerSpec, LoadBalancerState,
+    Algorithm, Disturbance, LABEL_STACK, LoadBalancerChange, LoadBalancerSpec, LoadBalancerState,
+    NetworkSpec, Service,
 };
 use crate::effect::{Action, Effect};
 use crate::ident::{Digest, Urn};
 use crate::probe::{LoadBalancer, Probe, Site};
 use crate::resource::{
-    Change, Claim, Context, Impact, Op, PlanError, Planned, Reason, Removal, Resource,
+    Change, Claim, Context, Endpoint, Impact, Op, PlanError, Planned, Reason, Removal, Resource,
 };
 
-/// A load balancer of the Hetzner Cloud project of the environment.
-///
-/// Read: services, targets, network, algorithm, type, labels and protection. Drift seen: any of
-/// them changed by hand, a target or service added or taken away. A balancer that bears another
-/// stack's label is refused, never taken over. Removed with everything in it.
+/// A Hetzner load balancer.
 ///
 /// ```
-/// use std::collections::{BTreeMap, BTreeSet};
 /// use kbz_infra::primitive::HetznerLb;
-/// use kbz_infra::primitive::hetzner_lb::{
-///     Algorithm, HealthCheck, LoadBalancerSpec, NetworkSpec, Service,
-/// };
+/// use kbz_infra::primitive::hetzner_lb::{HealthCheck, Service};
 ///
-/// let entry = HetznerLb::of(LoadBalancerSpec {
-///     name: "lb-haproxy".to_owned(),
-///     load_balancer_type: "lb11".to_owned(),
-///     location: "fsn1".to_owned(),
-///     network: NetworkSpec { name: "keybuzz".to_owned(), ip: [10, 0, 0, 10].into() },
-///     public_interface: false,
-///     algorithm: Algorithm::RoundRobin,
-///     labels: BTreeMap::new(),
-///     delete_protection: false,
-///     services: vec![Service::tcp(5432, 5432).checked_by(HealthCheck::http(8404, "/healthz"))],
-///     targets: BTreeSet::from([[10, 0, 0, 11].into(), [10, 0, 0, 12].into()]),
-/// });
+/// let entry = HetznerLb::new("lb-haproxy", "keybuzz", "10.0.0.10".parse()?)
+///     .service(Service::tcp(5432, 5432).checked_by(HealthCheck::http(8404, "/healthz")))
+///     .targets(["10.0.0.11".parse()?, "10.0.0.12".parse()?]);
+/// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct HetznerLb {
@@ -46,85 +35,281 @@ impl HetznerLb {
     /// The kind's name in addresses.
     pub const KIND: &'static str = "hetzner-lb";
 
-    /// A load balancer as specified; the mark of the stack is added to its labels.
+    /// A load balancer of the smallest type in Falkenstein, reached only at an address of a
+    /// private network.
+    pub fn new(name: impl Into<String>, network: impl Into<String>, private_ip: IpAddr) -> Self {
+        Self::of(LoadBalancerSpec {
+            name: name.into(),
+            load_balancer_type: "lb11".to_owned(),
+            location: "fsn1".to_owned(),
+            network: NetworkSpec {
+                name: network.into(),
+                ip: private_ip,
+            },
+            public_interface: false,
+            algorithm: Algorithm::RoundRobin,
+            labels: BTreeMap::new(),
+            delete_protection: false,
+            services: Vec::new(),
+            targets: BTreeSet::new(),
+        })
+    }
+
+    /// A load balancer as specified; the owner's mark is added to its labels.
     pub fn of(spec: LoadBalancerSpec) -> Self {
         Self { spec }
     }
 
-    fn query(&self) -> LoadBalancer {
+    /// Its size: `lb11`, `lb21` or `lb31`.
+    pub fn of_type(mut self, load_balancer_type: impl Into<String>) -> Self {
+        self.spec.load_balancer_type = load_balancer_type.into();
+        self
+    }
+
+    /// Where it stands, such as `nbg1`. Another place means another balancer.
+    pub fn in_location(mut self, location: impl Into<String>) -> Self {
+        self.spec.location = location.into();
+        self
+    }
+
+    /// Listens on a port.
+    pub fn service(mut self, service: Service) -> Self {
+        self.spec.services.push(service);
+        self
+    }
+
+    /// Forwards to private addresses.
+    pub fn targets(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.spec.targets.extend(addresses);
+        self
+    }
+
+    /// Gives the next connection to the target that has the fewest, not to each in turn.
+    pub fn least_connections(mut self) -> Self {
+        self.spec.algorithm = Algorithm::LeastConnections;
+        self
+    }
+
+    /// Answers on a public address too.
+    pub fn public(mut self) -> Self {
+        self.spec.public_interface = true;
+        self
+    }
+
+    /// Lets Hetzner refuse its deletion by others.
+    pub fn protected_from_deletion(mut self) -> Self {
+        self.spec.delete_protection = true;
+        self
+    }
+
+    /// Adds a label.
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.spec.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// What is declared.
+    pub fn spec(&self) -> &LoadBalancerSpec {
+        &self.spec
+    }
+
+    pub(super) fn query(&self) -> LoadBalancer {
         LoadBalancer {
             name: self.spec.name.clone(),
         }
     }
 
-    /// The specification with the owner's mark.
-    fn goal(&self, stack: &str) -> LoadBalancerSpec {
-        let mut goal = self.spec.clone();
-        goal.labels.insert(LABEL_STACK.to_owned(), stack.to_owned());
-        goal
+    fn refuse_faults(&self) -> Result<(), PlanError> {
+        let faults = self.spec.faults();
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Err(PlanError::Refused {
+            what: faults.join("; "),
+            help: "correct the declaration of the load balancer".to_owned(),
+        })
     }
 
-    fn refuse_foreign(&self, stack: &str, found: &LoadBalancerState) -> Result<(), PlanError> {
-        match found.owner() {
-            Some(owner) if owner != stack => Err(PlanError::Refused {
-                what: format!(
-                    "the load balancer `{}` belongs to the stack `{owner}`",
-                    found.name
-                ),
-                help: format!("choose another name, or take the label {LABEL_STACK} away"),
+    fn refuse_others(
+        &self,
+        context: &Context<'_>,
+        found: Option<&LoadBalancerState>,
+    ) -> Result<(), PlanError> {
+        match found.and_then(LoadBalancerState::owner) {
+            Some(owner) if owner != context.stack() => Err(PlanError::Refused {
+                what: format!("load balancer {} belongs to stack {owner}", self.spec.name),
+                help: "give this one another name, or remove that one by its own stack".to_owned(),
             }),
             Some(_) | None => Ok(()),
         }
     }
 
-    fn change(
-        &self,
-        changes: Vec<LoadBalancerChange>,
-        found: Option<&LoadBalancerState>,
-    ) -> Change {
-        let impact = changes.iter().map(LoadBalancerChange::disturbance).max();
-        let reasons = match found {
-            None => vec![Reason::Missing],
-            Some(_) => changes.iter().map(reason).collect(),
-        };
-        let effects = changes.into_iter().map(|change| {
+    fn change(&self, context: &Context<'_>, found: Option<&LoadBalancerState>) -> Option<Change> {
+        let mut goal = self.spec.clone();
+        goal.labels
+            .insert(LABEL_STACK.to_owned(), context.stack().to_owned());
+        let changes = changes(&goal, found);
+        let op = operation(found, &changes)?;
+        let disturbance = changes.iter().map(LoadBalancerChange::disturbance).max();
+        let effect = |change: &LoadBalancerChange| {
             let action = Action::ChangeLoadBalancer {
                 name: self.spec.name.clone(),
-                change: Box::new(change),
+                change: Box::new(change.clone()),
             };
             Effect::new(Site::Hetzner, action)
-        });
-        Change {
-            op: if found.is_none() {
-                Op::Create
-            } else {
-                Op::Update
-            },
-            reasons,
-            impact: match (found, impact) {
-                (None, _) | (_, None | Some(Disturbance::None)) => Impact::None,
-                (_, Some(Disturbance::Connections)) => Impact::Restart,
-                (_, Some(Disturbance::Outage)) => Impact::Recreate,
-            },
-            effects: effects.collect(),
+        };
+        Some(Change {
+            op,
+            reasons: reasons(op, found, &changes),
+            impact: impact(disturbance),
+            effects: changes.iter().map(effect).collect(),
             details: Vec::new(),
+        })
+    }
+
+    fn endpoint(&self, service: &Service) -> Endpoint {
+        Endpoint {
+            address: self.spec.network.ip,
+            port: service.listen_port,
         }
+    }
+
+    fn claims_of(&self, service: &Service) -> [Claim; 2] {
+        let to = self.spec.targets.iter().map(|address| Endpoint {
+            address: *address,
+            port: service.destination_port,
+        });
+        let entry = self.endpoint(service);
+        [
+            Claim::Balances {
+                balancer: self.spec.name.clone(),
+                entry: entry.clone(),
+                to: to.collect(),
+                public: self.spec.public_interface,
+            },
+            Claim::Advertises {
+                name: format!("{} port {}", self.spec.name, service.listen_port),
+                endpoint: entry,
+            },
+        ]
     }
 }
 
-/// One change as a person reads it.
-fn reason(change: &LoadBalancerChange) -> Reason {
-    use LoadBalancerChange as Lb;
-    match change {
-        Lb::AddService { service } => Reason::field("service", "none", service.listen_port),
-        Lb::UpdateService { listen_port, .. } => {
-            Reason::field("service", listen_port, "as declared")
-        }
-        Lb::DeleteService { listen_port, .. } => Reason::field("service", listen_port, "none"),
-        Lb::AddTarget { ip } => Reason::field("target", "none", ip),
-        Lb::RemoveTarget { target, .. } => Reason::field("target", format!("{target:?}"), "none"),
-        other => Reason::field("settings", "as found", format!("{other:?}")),
+fn operation(found: Option<&LoadBalancerState>, changes: &[LoadBalancerChange]) -> Option<Op> {
+    if changes.is_empty() {
+        return None;
     }
+    let replaces = changes
+        .iter()
+        .any(|change| matches!(change, LoadBalancerChange::Delete { .. }));
+    Some(match found {
+        None => Op::Create,
+        Some(_) if replaces => Op::Replace,
+        Some(state) if state.owner().is_none() && changes.len() == 1 => Op::Adopt,
+        Some(_) => Op::Update,
+    })
+}
+
+fn impact(disturbance: Option<Disturbance>) -> Impact {
+    match disturbance {
+        None | Some(Disturbance::None) => Impact::None,
+        Some(Disturbance::Connections) => Impact::Restart,
+        Some(Disturbance::Outage) => Impact::Recreate,
+    }
+}
+
+fn reasons(
+    op: Op,
+    found: Option<&LoadBalancerState>,
+    changes: &[LoadBalancerChange],
+) -> Vec<Reason> {
+    if op == Op::Create {
+        return vec![Reason::Missing];
+    }
+    if op == Op::Replace {
+        // Everything else follows from its standing elsewhere.
+        let old = found.map_or("", |state| state.location.as_str());
+        let new = changes.iter().find_map(|change| match change {
+            LoadBalancerChange::Create { location, .. } => Some(location.as_str()),
+            _ => None,
+        });
+        return vec![Reason::field("location", old, new.unwrap_or_default())];
+    }
+    let unmarked = found.is_some_and(|state| state.owner().is_none());
+    let unmarked = unmarked.then_some(Reason::Unmarked);
+    unmarked
+        .into_iter()
+        .chain(changes.iter().flat_map(reasons_of))
+        .collect()
+}
+
+/// Why one change is made.
+fn reasons_of(change: &LoadBalancerChange) -> Vec<Reason> {
+    use LoadBalancerChange as C;
+    let one = match change {
+        C::Create { .. } => Reason::Missing,
+        C::Delete { id } => Reason::field("number", id, "none"),
+        C::SetLabels { from, to } => return label_reasons(from, to),
+        C::ChangeType { from, to } => Reason::field("type", from, to),
+        C::SetPublicInterface { enabled } => Reason::field("public", !enabled, enabled),
+        C::DetachFromNetwork { network, ip, .. } => {
+            Reason::field("network", format!("{network} {ip}"), "none")
+        }
+        C::AttachToNetwork(network) => Reason::field(
+            "network",
+            "none",
+            format!("{} {}", network.name, network.ip),
+        ),
+        C::ChangeAlgorithm { from, to } => Reason::field("algorithm", from, to),
+        C::AddTarget { ip } => Reason::field("target", "none", ip),
+        C::RemoveTarget { target, private_ip } => {
+            let address = private_ip.map_or(target.to_string(), |ip| ip.to_string());
+            Reason::field("target", address, "none")
+        }
+        C::AddService { service } => Reason::field("service", "none", shown(service)),
+        C::UpdateService { from, to, .. } => Reason::field("service", shown(from), shown(to)),
+        C::DeleteService { from, .. } => Reason::field("service", shown(from), "none"),
+        C::SetDeleteProtection { enabled } => Reason::field("delete protection", !enabled, enabled),
+    };
+    vec![one]
+}
+
+/// Labels that change; the owner's mark has a reason of its own.
+fn label_reasons(from: &BTreeMap<String, String>, to: &BTreeMap<String, String>) -> Vec<Reason> {
+    let names: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
+    let differ = names
+        .into_iter()
+        .filter(|name| *name != LABEL_STACK && from.get(*name) != to.get(*name));
+    let text = |value: Option<&String>| value.map_or("none".to_owned(), Clone::clone);
+    differ
+        .map(|name| {
+            let (old, new) = (text(from.get(name)), text(to.get(name)));
+            Reason::field(format!("label {name}"), old, new)
+        })
+        .collect()
+}
+
+/// A service in a few words: `5432 → 5432, checked by http 8404/healthz every 3 s`.
+fn shown(service: &Service) -> String {
+    let check = &service.health_check;
+    let path = check.http.as_ref().map_or("", |http| http.path.as_str());
+    let proxy = if service.proxyprotocol {
+        ", proxy protocol"
+    } else {
+        ""
+    };
+    format!(
+        "{} {} to {}{proxy}, checked by {} {}{path} every {} s, {} s, {} times",
+        service.protocol,
+        service.listen_port,
+        service.destination_port,
+        check.protocol,
+        check.port,
+        check.interval,
+        check.timeout,
+        check.retries
+    )
 }
 
 impl Resource for HetznerLb {
@@ -137,47 +322,42 @@ impl Resource for HetznerLb {
     }
 
     fn plan(&self, context: &Context<'_>) -> Result<Planned, PlanError> {
-        if let Some(fault) = self.spec.faults().first() {
-            return Err(PlanError::Refused {
-                what: fault.to_string(),
-                help: "change the declaration of the load balancer".to_owned(),
-            });
-        }
-        let goal = self.goal(context.stack());
+        self.refuse_faults()?;
         let found = context.ask(&Site::Hetzner, &self.query())?.0.as_ref();
-        if let Some(found) = found {
-            self.refuse_foreign(context.stack(), found)?;
-        }
-        let changes = changes(&goal, found);
-        let digest = Digest::of(format!("{goal:?}"));
+        self.refuse_others(context, found)?;
         Ok(Planned {
-            goal: context.keyed(&digest),
-            change: (!changes.is_empty()).then(|| self.change(changes, found)),
+            goal: context.keyed(&Digest::of(format!("{:?}", self.spec))),
+            change: self.change(context, found),
         })
     }
 
     fn removal(&self) -> Removal {
+        let delete = Action::DeleteLoadBalancer {
+            name: self.spec.name.clone(),
+        };
         Removal {
             probes: self.probes(),
-            effects: vec![Effect::new(
-                Site::Hetzner,
-                Action::DeleteLoadBalancer {
-                    name: self.spec.name.clone(),
-                },
-            )],
+            effects: vec![Effect::new(Site::Hetzner, delete)],
             data_loss: false,
         }
     }
 
     fn summary(&self) -> String {
-        let count = self.spec.targets.len();
+        let ports = self.spec.services.iter();
+        let ports: Vec<String> = ports.map(|s| s.listen_port.to_string()).collect();
         format!(
-            "{} at {}, {count} targets",
-            self.spec.load_balancer_type, self.spec.network.ip
+            "{} at {}, ports {}, {} targets",
+            self.spec.load_balancer_type,
+            self.spec.network.ip,
+            ports.join(" "),
+            self.spec.targets.len()
         )
     }
 
     fn claims(&self) -> Vec<Claim> {
-        Vec::new()
+        let services = self.spec.services.iter();
+        services
+            .flat_map(|service| self.claims_of(service))
+            .collect()
     }
 }

@@ -1,0 +1,167 @@
+//! Every transition of the dynamic configuration and of the restarts that it needs.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::primitive::testkit::{World, check, host, removal};
+use crate::probe::{Cluster, ClusterMember, ClusterReading, DcsReading, MemberRole};
+use crate::secret::SecretRef;
+
+fn access() -> PatroniAccess {
+    PatroniAccess {
+        scope: "shop-pg".to_owned(),
+        members: vec![host()],
+        port: 8008,
+        user: "patroni".to_owned(),
+        password: SecretRef::new("REST"),
+        container: "patroni".to_owned(),
+    }
+}
+
+fn config() -> PatroniConfig {
+    let goal = json!({
+        "ttl": 20,
+        "postgresql": {"parameters": {"max_connections": 200, "work_mem": "8MB"}},
+    });
+    PatroniConfig::of(&access(), goal).for_postgres(16)
+}
+
+/// The configuration of a cluster as declared, beside Patroni's own, but for `bend`.
+fn there(bend: impl FnOnce(&mut Value)) -> World {
+    let mut found = json!({
+        "ttl": 20,
+        "loop_wait": 10,
+        "postgresql": {"parameters": {"max_connections": "200", "work_mem": "8MB", "theirs": 1}},
+        "kbz": {"stack": "shop", "keys": [
+            "/postgresql/parameters/max_connections", "/postgresql/parameters/work_mem", "/ttl",
+        ]},
+    });
+    bend(&mut found);
+    dcs(Some(found))
+}
+
+fn dcs(config: Option<Value>) -> World {
+    World::at(&Site::Patroni(access()), Dcs {}, DcsReading(config))
+}
+
+fn patch_of(world: &World) -> Value {
+    let change = world.plan(&config()).unwrap().change.unwrap();
+    match &change.effects[0].action {
+        Action::PatchDcs { patch } => patch.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_transition() {
+    let create = "Create (none) is not there: PatchDcs";
+    check([
+        (config(), dcs(None), create),
+        (config(), World::without_parent(), create),
+        (config(), World::silent(), "unreachable"),
+        (config(), there(|_| {}), "nothing"),
+        (
+            config(),
+            there(|found| found["ttl"] = json!(30)),
+            "Update (reload) ttl  30 → 20: PatchDcs",
+        ),
+        (
+            config(),
+            there(|found| found["ttl"] = json!(30)).ignoring("ttl"),
+            "nothing",
+        ),
+        (
+            config(),
+            there(|found| found["postgresql"]["parameters"]["max_connections"] = json!(100)),
+            "Update (restart) postgresql.parameters.max_connections  100 → 200: PatchDcs",
+        ),
+        (
+            config(),
+            there(|found| found["postgresql"]["parameters"]["work_mem"] = Value::Null),
+            "Update (reload) postgresql.parameters.work_mem  none → 8MB: PatchDcs",
+        ),
+        (
+            config(),
+            there(|found| found["kbz"] = Value::Null),
+            "Adopt (none) bears no mark of this stack: PatchDcs",
+        ),
+        (
+            config(),
+            there(|found| found["kbz"]["stack"] = json!("other")),
+            "refused: cluster shop-pg belongs to stack other",
+        ),
+    ]);
+    assert_eq!(removal(&config()), "");
+}
+
+#[test]
+fn what_is_no_longer_declared_is_taken_away() {
+    let world = || {
+        there(|found| {
+            found["postgresql"]["parameters"]["old"] = json!("x");
+            found["kbz"]["keys"] = json!(["/postgresql/parameters/old", "/ttl"]);
+        })
+    };
+    check([(
+        config(),
+        world(),
+        "Update (reload) postgresql.parameters.old  x → none: PatchDcs",
+    )]);
+    let patch = patch_of(&world());
+    assert_eq!(patch["postgresql"], json!({"parameters": {"old": null}}));
+    assert_eq!(patch["kbz"]["keys"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn the_patch_is_minimal() {
+    let patch = patch_of(&there(|found| found["ttl"] = json!(30)));
+    let keys: Vec<&String> = patch.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["kbz", "ttl"]);
+}
+
+#[test]
+fn the_version_tells_what_needs_a_restart() {
+    let class = |major, name| RestartParameters::of_major(major).class(name);
+    assert_eq!(class(16, "old_snapshot_threshold"), ImpactClass::Restart);
+    assert_eq!(class(17, "transaction_buffers"), ImpactClass::Restart);
+    assert_eq!(class(17, "work_mem"), ImpactClass::Reload);
+    let more = RestartParameters::of_major(17).and(["cron.database_name"]);
+    assert_eq!(more.class("cron.database_name"), ImpactClass::Restart);
+}
+
+#[test]
+fn a_member_restarts_when_a_parameter_waits_or_will_wait() {
+    let restart = || MemberRestart::of(&config(), &host());
+    let cluster = |world: World, pending_restart| {
+        let member = ClusterMember {
+            name: host().to_string(),
+            role: MemberRole::Leader,
+            state: "running".to_owned(),
+            timeline: Some(1),
+            lag: None,
+            pending_restart,
+        };
+        let reading = ClusterReading {
+            members: vec![member],
+            ..ClusterReading::default()
+        };
+        world.and_at(&Site::Patroni(access()), Cluster {}, reading)
+    };
+    let changed = there(|found| found["postgresql"]["parameters"]["max_connections"] = json!(100));
+    check([
+        (restart(), cluster(there(|_| {}), false), "nothing"),
+        (
+            restart(),
+            cluster(there(|_| {}), true),
+            "Run (restart) pending restart  yes → no: RestartMember",
+        ),
+        (
+            restart(),
+            cluster(changed, false),
+            "Run (restart) postgresql.parameters.max_connections  100 → 200: RestartMember",
+        ),
+        (restart(), World::without_parent(), "nothing"),
+        (restart(), World::silent(), "unreachable"),
+    ]);
+    assert_eq!(removal(&restart()), "");
+}
