@@ -9,8 +9,8 @@ use super::client::HetznerClient;
 use super::error::HetznerError;
 use super::patience::Clock;
 use super::wire;
-use crate::primitive::hetzner_lb::LoadBalancerChange as Change;
-use crate::primitive::hetzner_lb::{LoadBalancerState, Standing, TargetRef};
+use crate::effect::load_balancer::LoadBalancerChange as Change;
+use crate::effect::load_balancer::{LoadBalancerState, Standing, TargetRef};
 
 /// How a change came to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

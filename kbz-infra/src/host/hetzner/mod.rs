@@ -1,7 +1,7 @@
 //! The load-balancer part of the Hetzner Cloud API.
 //!
 //! Purpose: read a [`LoadBalancerState`] and carry out a [`LoadBalancerChange`], as the pure
-//! side ([`crate::primitive::hetzner_lb`]) describes them.
+//! side ([`crate::effect::load_balancer`]) describes them.
 //!
 //! Mechanism: [`HetznerClient::apply`] reads before each attempt and asks the change where it
 //! stands. So a change that already holds is not asked for, an attempt whose answer was lost
@@ -17,8 +17,8 @@
 //! Words and fields that this version does not know never fail a read. The token is sent to
 //! `https` and to this machine's own lab only, follows no redirect, and is never printed.
 //!
-//! [`LoadBalancerState`]: crate::primitive::hetzner_lb::LoadBalancerState
-//! [`LoadBalancerChange`]: crate::primitive::hetzner_lb::LoadBalancerChange
+//! [`LoadBalancerState`]: crate::effect::load_balancer::LoadBalancerState
+//! [`LoadBalancerChange`]: crate::effect::load_balancer::LoadBalancerChange
 
 mod apply;
 mod attempt;

@@ -10,7 +10,7 @@ use super::client::HetznerClient;
 use super::error::HetznerError;
 use super::patience::Clock;
 use super::wire;
-use crate::primitive::hetzner_lb::{
+use crate::effect::load_balancer::{
     Algorithm, LoadBalancerState, NetworkState, Service, TargetRef, TargetState,
 };
 

@@ -29,6 +29,7 @@ use crate::resource::{
 #[derive(Debug, Clone)]
 pub struct HetznerLb {
     spec: LoadBalancerSpec,
+    states_topology: bool,
 }
 
 impl HetznerLb {
@@ -38,7 +39,7 @@ impl HetznerLb {
     /// A load balancer of the smallest type in Falkenstein, reached only at an address of a
     /// private network.
     pub fn new(name: impl Into<String>, network: impl Into<String>, private_ip: IpAddr) -> Self {
-        Self::of(LoadBalancerSpec {
+        let silent = Self::of(LoadBalancerSpec {
             name: name.into(),
             load_balancer_type: "lb11".to_owned(),
             location: "fsn1".to_owned(),
@@ -52,12 +53,20 @@ impl HetznerLb {
             delete_protection: false,
             services: Vec::new(),
             targets: BTreeSet::new(),
-        })
+        });
+        Self {
+            states_topology: true,
+            ..silent
+        }
     }
 
-    /// A load balancer as specified; the owner's mark is added to its labels.
+    /// A load balancer as specified, for components, which state the topology themselves; the
+    /// owner's mark is added to its labels.
     pub fn of(spec: LoadBalancerSpec) -> Self {
-        Self { spec }
+        Self {
+            spec,
+            states_topology: false,
+        }
     }
 
     /// Its size: `lb11`, `lb21` or `lb31`.
@@ -355,6 +364,9 @@ impl Resource for HetznerLb {
     }
 
     fn claims(&self) -> Vec<Claim> {
+        if !self.states_topology {
+            return Vec::new();
+        }
         let services = self.spec.services.iter();
         services
             .flat_map(|service| self.claims_of(service))
