@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -183,6 +184,9 @@ impl KeyedHash {
 #[derive(Clone, Default)]
 pub struct Vault {
     values: BTreeMap<String, SecretString>,
+    /// Each value in each form, with its name: what [`Vault::redact`] looks for. Made when first
+    /// needed, because a verifier takes thousands of rounds.
+    written: OnceLock<Vec<(Zeroizing<String>, String)>>,
 }
 
 impl Vault {
@@ -194,11 +198,13 @@ impl Vault {
     /// Puts a value in, replacing one of the same name.
     pub fn insert(&mut self, name: impl Into<String>, value: SecretString) {
         self.values.insert(name.into(), value);
+        self.written = OnceLock::new();
     }
 
     /// Puts all of another vault in.
     pub fn extend(&mut self, other: Vault) {
         self.values.extend(other.values);
+        self.written = OnceLock::new();
     }
 
     /// The names of the secrets held.
@@ -229,22 +235,31 @@ impl Vault {
     /// `text` with every value of this vault that stands in it replaced by the secret's name.
     /// For what comes back from a host and is shown to a person.
     pub fn redact(&self, text: &str) -> String {
-        // Shorter values than this stand in too many innocent places, and protect nothing.
-        const SHORTEST: usize = 6;
         let mut shown = text.to_owned();
-        for (name, value) in &self.values {
-            let value = value.expose_secret();
-            if value.len() < SHORTEST {
-                continue;
-            }
-            for (form, _) in Form::ALL {
-                let written = Zeroizing::new(form.write(value));
-                if shown.contains(written.as_str()) {
-                    shown = shown.replace(written.as_str(), &format!("(secret {name})"));
-                }
+        for (written, name) in self.written.get_or_init(|| self.all_written()) {
+            if shown.contains(written.as_str()) {
+                shown = shown.replace(written.as_str(), &format!("(secret {name})"));
             }
         }
         shown
+    }
+
+    fn all_written(&self) -> Vec<(Zeroizing<String>, String)> {
+        // Shorter values than this stand in too many innocent places, and protect nothing.
+        const SHORTEST: usize = 6;
+        let values = self
+            .values
+            .iter()
+            .map(|(name, value)| (name, value.expose_secret()));
+        let mut written: Vec<(Zeroizing<String>, String)> = values
+            .filter(|(_, value)| value.len() >= SHORTEST)
+            .flat_map(|(name, value)| {
+                Form::ALL.map(|(form, _)| (Zeroizing::new(form.write(value)), name.clone()))
+            })
+            .collect();
+        // The longest first: a secret that begins like another must not leave its end behind.
+        written.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        written
     }
 }
 

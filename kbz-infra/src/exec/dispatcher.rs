@@ -133,7 +133,11 @@ impl Dispatcher {
                 () = leave.cancelled() => return self.leave().await,
                 () = finish.cancelled(), if self.stopping.is_none() => self.stop(Because::Stopped),
                 _ = self.reports.recv_many(&mut batch, BATCH) => self.take_in(&mut batch).await,
-                Some(Err(lost)) = self.workers.join_next_with_id() => self.lost(&lost).await,
+                Some(ended) = self.workers.join_next_with_id() => {
+                    if let Err(lost) = ended {
+                        self.lost(&lost).await;
+                    }
+                }
             }
         }
         self.finish().await
@@ -154,6 +158,10 @@ impl Dispatcher {
         let plan = Arc::clone(&self.plan);
         let step = &plan.steps[place];
         if let Some(site) = self.silent_site(step) {
+            // It may have been called in from a line, whose next is then called instead.
+            for other in self.slots.pass(&sites_of(&step.effects)) {
+                self.queue.put_back(other);
+            }
             return self.skip(place, Because::Silent { site });
         }
         if let Err(Full { site, instead }) = self.slots.take(place, &sites_of(&step.effects)) {

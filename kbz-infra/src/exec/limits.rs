@@ -129,6 +129,11 @@ impl Slots {
         again
     }
 
+    /// The steps to try instead of one that needs its slots no more.
+    pub(super) fn pass(&mut self, sites: &BTreeSet<&Site>) -> Vec<usize> {
+        sites.iter().flat_map(|site| self.called(site)).collect()
+    }
+
     /// The steps of a site's line for which there is room.
     fn called(&mut self, site: &Site) -> Vec<usize> {
         let used = self.used.get(site).copied().unwrap_or_default();

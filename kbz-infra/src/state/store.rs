@@ -499,4 +499,11 @@ impl LockedStore {
         self.unfolded = false;
         Ok(())
     }
+
+    /// From now on every write finds the disk full.
+    #[cfg(test)]
+    pub(crate) fn fill_disk(&mut self) {
+        let full = OpenOptions::new().append(true).open("/dev/full");
+        self.journal.file = full.expect("Linux has a device that is always full");
+    }
 }
