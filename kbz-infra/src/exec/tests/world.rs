@@ -137,7 +137,10 @@ impl Interpreter for World {
                 Err(Outage::new(&effect.site, "connection lost").into())
             }
             Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Panic) => panic!("broken on purpose"),
+            Some(Fault::Panic) => {
+                self.exit(&effect.site);
+                panic!("broken on purpose")
+            }
         };
         self.exit(&effect.site);
         result
