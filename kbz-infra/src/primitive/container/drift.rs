@@ -108,12 +108,13 @@ impl Drift<'_> {
         }
     }
 
-    /// Declared labels; those of the image and of other tools are theirs.
+    /// All labels: the reading leaves out those of the image and the owner's mark, and has one
+    /// for what no declaration can say. What it was made with has a reason of its own.
     fn labels(&mut self, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) {
-        let ours = |labels: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+        let others = |labels: &BTreeMap<String, String>| -> BTreeMap<String, String> {
             labels
                 .iter()
-                .filter(|(name, _)| new.contains_key(*name) && *name != LABEL_USES)
+                .filter(|(name, _)| *name != LABEL_USES)
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect()
         };
@@ -125,7 +126,7 @@ impl Drift<'_> {
                 uses: "what it was made with".to_owned(),
             });
         }
-        self.map("labels", &ours(old), &ours(new), Clone::clone);
+        self.map("labels", &others(old), &others(new), Clone::clone);
     }
 }
 

@@ -12,6 +12,9 @@
 //!   uses the container (`restart_on`).
 //! - Docker starts it again by its restart policy. Then this kind starts it too.
 //!
+//! The owner's mark, the label `kbz.stack`, is set and read by the interpreters; this kind adds
+//! the resource's address. All other labels are the declaration's.
+//!
 //! Secrets have no place in a container: environment and arguments are plain text that
 //! `docker inspect` shows to everybody who may ask, so their type holds no secret. A secret is
 //! a file in a mounted directory.
@@ -45,8 +48,6 @@ use crate::resource::{
     Change, Claim, Context, Impact, Op, PlanError, Planned, Reason, Removal, Resource,
 };
 
-/// The label that names the stack that a container belongs to.
-pub const LABEL_STACK: &str = "kbz.stack";
 /// The label that names the resource that a container is.
 pub const LABEL_URN: &str = "kbz.urn";
 /// The label that tells what a container was made with.
@@ -134,7 +135,6 @@ impl Container {
             spec.shm_size = shm_from(context.ask(&self.site(), &Facts {})?);
         }
         let mut label = |name: &str, value: String| spec.labels.insert(name.to_owned(), value);
-        label(LABEL_STACK, context.stack().to_owned());
         label(LABEL_URN, self.urn().to_string());
         if let Some(uses) = super::systemd_unit::in_use(context, &self.remade_on) {
             label(LABEL_USES, uses.as_str().to_owned());

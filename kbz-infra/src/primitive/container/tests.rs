@@ -25,12 +25,10 @@ fn there(of: &Container, running: bool, bend: impl FnOnce(&mut ContainerSpec)) -
         Supervision::Docker(policy) => *policy,
     };
     spec.labels
-        .insert(LABEL_STACK.to_owned(), "shop".to_owned());
-    spec.labels
         .insert(LABEL_URN.to_owned(), of.urn().to_string());
     bend(&mut spec);
     let reading = ContainerReading::Present {
-        owner: spec.labels.get(LABEL_STACK).cloned(),
+        owner: Some("shop".to_owned()),
         spec: Box::new(spec),
         image_id: "sha256:aaaa".to_owned(),
         running,
@@ -119,7 +117,7 @@ type Bent = (fn(&mut ContainerSpec), &'static str);
 
 #[test]
 fn every_field_is_seen_and_can_be_ignored() {
-    let table: [Bent; 18] = [
+    let table: [Bent; 19] = [
         (
             |s| s.image = "redis:6".to_owned(),
             "image  redis:6 → redis:7.2.5",
@@ -183,6 +181,13 @@ fn every_field_is_seen_and_can_be_ignored() {
                 }
             },
             "logs  2 x 1m → 5 x 20m",
+        ),
+        (
+            |s| {
+                s.labels
+                    .insert("(undeclared)".to_owned(), "privileged".to_owned());
+            },
+            "labels.(undeclared)  privileged → none",
         ),
         (
             |s| drop(s.labels.remove(LABEL_URN)),
@@ -254,10 +259,14 @@ fn what_it_was_made_with_is_remembered_by_a_label() {
 
 #[test]
 fn a_container_of_another_stack_is_left_alone() {
-    let theirs = there(&redis(), true, |spec| {
-        spec.labels
-            .insert(LABEL_STACK.to_owned(), "other".to_owned());
-    });
+    let theirs = ContainerReading::Present {
+        spec: Box::new(ContainerSpec::new("redis", "redis:7.2.5")),
+        image_id: "sha256:aaaa".to_owned(),
+        running: true,
+        owner: Some("other".to_owned()),
+        id: "1".to_owned(),
+    };
+    let theirs = around(&redis(), theirs, "sha256:aaaa");
     check([(
         redis(),
         theirs,
