@@ -84,7 +84,8 @@ impl FirewallRule {
 
     /// Lets only this network in.
     pub fn from(mut self, network: IpNet) -> Self {
-        self.rule.from = Some(network);
+        // UFW keeps networks without host bits.
+        self.rule.from = Some(network.trunc());
         self
     }
 
