@@ -14,8 +14,7 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::ident::{Place, StackName, Urn};
-use crate::plan::Group;
-use crate::resource::{Claim, Options, Resource};
+use crate::resource::{Claim, Group, Options, Resource};
 
 /// One resource of a program.
 #[derive(Debug, Clone)]
@@ -54,6 +53,8 @@ pub struct Declarations {
     pub components: Vec<(Urn, ComponentNode)>,
     /// Groups whose members must not be disturbed together.
     pub groups: Vec<Group>,
+    /// What the program states besides its resources, such as what it exports.
+    pub statements: Vec<(Urn, Place, Claim)>,
 }
 
 /// Why declarations are no graph.
@@ -100,6 +101,7 @@ pub struct Graph {
     nodes: BTreeMap<Urn, Node>,
     components: BTreeMap<Urn, ComponentNode>,
     groups: Vec<Group>,
+    statements: Vec<(Urn, Place, Claim)>,
     dependencies: BTreeMap<Urn, BTreeSet<Urn>>,
     order: Vec<Urn>,
 }
@@ -112,6 +114,7 @@ impl Graph {
             resources,
             components,
             groups,
+            statements,
         } = declarations;
         let mut errors = duplicates(&resources, &components);
         let declared: Vec<Urn> = resources.iter().map(|(urn, _)| urn.clone()).collect();
@@ -149,6 +152,7 @@ impl Graph {
                 nodes,
                 components,
                 groups,
+                statements,
                 dependencies,
                 order,
             })
@@ -203,8 +207,8 @@ impl Graph {
         self.dependencies.get(urn).unwrap_or(&NONE)
     }
 
-    /// Everything that resources and components state about the topology, with who states it
-    /// and where that was declared.
+    /// Everything that resources, components and the program itself state about the topology,
+    /// with who states it and where that was declared.
     pub fn claims(&self) -> Vec<(Urn, Place, Claim)> {
         let components = self.components.iter().flat_map(|(urn, component)| {
             let claims = component.claims.iter().cloned();
@@ -214,7 +218,10 @@ impl Graph {
             let claims = node.resource.claims().into_iter();
             claims.map(move |claim| (urn.clone(), node.declared.clone(), claim))
         });
-        components.chain(resources).collect()
+        components
+            .chain(resources)
+            .chain(self.statements.iter().cloned())
+            .collect()
     }
 }
 

@@ -63,6 +63,7 @@ impl Program {
                 resources: Vec::new(),
                 components: Vec::new(),
                 groups: Vec::new(),
+                statements: Vec::new(),
             },
         }
     }

@@ -9,15 +9,15 @@ use crate::diag::Finding;
 use crate::effect::Protocol;
 use crate::ident::{HostName, Place};
 
-/// The port of the way in to every host: it is used, though no resource declares it.
+/// The port of the way in to every host: it is used, though no resource declares it. That a
+/// firewall lets it in is said by its type, which takes that rule.
 const SSH: u16 = 22;
 
-/// Closed ports, rules that let in others only, rules for nobody, and hosts locked for good.
+/// Closed ports, rules that let in others only, and rules for nobody.
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let mut findings = closed(facts);
     findings.extend(kept_out(facts));
     findings.extend(unused(facts));
-    findings.extend(locked(facts));
     findings
 }
 
@@ -167,34 +167,6 @@ fn unused(facts: &Facts) -> Vec<Finding> {
             );
             labelled(finding, [(place, "opened here".to_owned())])
                 .help("take the rule away, or declare the service that it is for")
-        })
-        .collect()
-}
-
-/// Firewalls that would keep the operator out.
-fn locked(facts: &Facts) -> Vec<Finding> {
-    let mut found: BTreeMap<&Place, Vec<&HostName>> = BTreeMap::new();
-    for (host, by) in &facts.firewalled {
-        let mut openings = facts.openings.iter();
-        if !openings.any(|opening| opens(opening, host, SSH, Protocol::Tcp)) {
-            found.entry(&by.place).or_default().push(host);
-        }
-    }
-    found
-        .into_iter()
-        .map(|(place, hosts)| {
-            let hosts = and(hosts);
-            let finding = Finding::warning(
-                "kbz::firewall::locked-out",
-                format!("no rule lets SSH in on {hosts}, once its firewall is on"),
-            );
-            labelled(
-                finding,
-                [(place, "keeps out what no rule lets in".to_owned())],
-            )
-            .help(format!(
-                "declare a rule for {SSH}/tcp from the network of the operator"
-            ))
         })
         .collect()
 }

@@ -1,10 +1,14 @@
-//! Independent checks of what a program declares, before any host is contacted.
+//! Independent checks: of what a program declares, before any host is contacted, and of a plan,
+//! before any effect runs.
 //!
 //! [`lint`] reads the claims of a graph ([`Claim`](crate::resource::Claim)) and nothing else: it
 //! knows no kinds, no hosts and no readings, so that a kind written elsewhere is judged like the
 //! ones of this crate. One module per family of mistakes; each finding has a code, labels at the
 //! declarations, and a cure, and all findings are made at once. Declarations that share a source
 //! line, such as those of one `add_each`, share a finding.
+//!
+//! [`plan`] proves of a finished plan that no schedule it allows disturbs two members of a group
+//! together. It shares no code with the planner, so that it can catch the planner's mistakes.
 //!
 //! Limits: what no claim says is not seen. A secret's value is never known here, so clear text is
 //! recognised by the names that stand before it.
@@ -21,10 +25,13 @@ mod firewall;
 mod image;
 mod label;
 mod port;
+mod schedule;
 mod secret;
 #[cfg(test)]
 mod tests;
 mod voters;
+
+pub use schedule::{plan, plan_observed};
 
 use crate::diag::{Finding, Report};
 use crate::graph::Graph;

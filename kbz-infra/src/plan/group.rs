@@ -1,63 +1,12 @@
-//! Groups: members that must not be disturbed together.
+//! The order of groups: members that must not be disturbed together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::{Outcome, Step, StepId};
-use crate::effect::{Action, Effect, Gate};
+use crate::effect::{Action, Effect};
 use crate::ident::{HostName, Urn};
-use crate::probe::{Observation, Probe, Reading, Seen, Site};
-use crate::resource::{GroupName, Impact, Op};
-
-/// A group whose members are disturbed one at a time, the leader last, each time waiting until
-/// the group is whole again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Group {
-    /// Its name.
-    pub name: GroupName,
-    /// Its members, in the order of the program.
-    pub members: Vec<HostName>,
-    /// What must hold before the next member is disturbed.
-    pub gate: Option<Gate>,
-    /// How its leader is found and moved, if it has one.
-    pub leadership: Option<Leadership>,
-}
-
-/// How the leader of a group is found and moved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Leadership {
-    /// Tells who leads.
-    pub probe: Probe,
-    /// Where a switchover is asked for.
-    pub site: Site,
-}
-
-impl Group {
-    /// The member that leads, as far as the observation tells.
-    pub fn leader(&self, observation: &Observation) -> Option<HostName> {
-        let leadership = self.leadership.as_ref()?;
-        let Some(Seen::Read(Reading::Cluster(cluster))) = observation.get(&leadership.probe) else {
-            return None;
-        };
-        let name = cluster.agreed_leader(self.members.len())?;
-        self.members
-            .iter()
-            .find(|member| member.as_str() == name)
-            .cloned()
-    }
-
-    /// What has to be read to plan for the group.
-    pub fn probes(&self) -> Vec<Probe> {
-        let gate = self.gate.iter().map(|gate| gate.probe.clone());
-        gate.chain(
-            self.leadership
-                .iter()
-                .map(|leadership| leadership.probe.clone()),
-        )
-        .collect()
-    }
-}
+use crate::probe::Observation;
+use crate::resource::{Group, Impact, Op};
 
 /// Orders the steps that disturb members of groups: one member at a time, the leader last and
 /// after a switchover, a gate before the first and after each.

@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use group::{Group, Leadership};
+pub use crate::resource::{Group, Leadership};
 pub use planner::{Planner, Problem, Request, probes};
 
 use crate::effect::Effect;

@@ -312,7 +312,10 @@ pub fn probes(
     let declared = graph
         .in_order()
         .flat_map(|(_, node)| node.resource.probes());
-    let groups = graph.groups().iter().flat_map(group::Group::probes);
+    let groups = graph
+        .groups()
+        .iter()
+        .flat_map(crate::resource::Group::probes);
     let registries = hosts.iter().map(|host| Probe::host(host, Registry {}));
     let removals = remembered
         .values()

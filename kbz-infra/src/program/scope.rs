@@ -9,8 +9,7 @@ use super::stack::Settings;
 use crate::diag::Finding;
 use crate::graph::{ComponentNode, Node};
 use crate::ident::{Place, Urn};
-use crate::plan::Group;
-use crate::resource::{Claim, Options, Resource};
+use crate::resource::{Claim, Group, Options, Resource};
 
 use super::Component;
 

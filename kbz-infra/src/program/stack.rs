@@ -7,8 +7,8 @@ use super::scope::{Declared, expand};
 use super::{Handle, Host, InputErrors, Inventory, Versions};
 use crate::diag::{Finding, Report};
 use crate::graph::Declarations;
-use crate::ident::{Place, StackName};
-use crate::resource::Text;
+use crate::ident::{Place, StackName, Urn};
+use crate::resource::{Claim, Text};
 use crate::secret::Vault;
 
 /// Why a program has no result; holds every finding.
@@ -110,6 +110,18 @@ pub struct Export {
     pub value: Text,
     /// Where the program exports it.
     pub declared: Place,
+}
+
+impl Export {
+    /// What the lint may know of it.
+    fn statement(&self) -> (Urn, Place, Claim) {
+        let claim = Claim::Exports {
+            name: self.name.clone(),
+            text: self.value.to_string(),
+        };
+        let urn = Urn::global("output", &self.name);
+        (urn, self.declared.clone(), claim)
+    }
 }
 
 /// Everything that a program said.
@@ -221,12 +233,14 @@ impl Stack {
             }
             return Err(ProgramError(report));
         }
+        let statements = self.exports.iter().map(Export::statement).collect();
         Ok(Program {
             declarations: Declarations {
                 stack: self.name,
                 resources: expanded.resources,
                 components: expanded.components,
                 groups: expanded.groups,
+                statements,
             },
             exports: self.exports,
             hosts: self.hosts,

@@ -100,16 +100,6 @@ fn a_rule_for_nobody() {
 }
 
 #[test]
-fn a_firewall_that_locks_the_operator_out() {
-    let program = Program::new("    stack.add_each(&db, |host| Firewall::on(host));\n").states(
-        "add_each",
-        "firewall:x",
-        LB.map(firewalled),
-    );
-    insta::assert_snapshot!(found(&program));
-}
-
-#[test]
 fn a_reference_to_a_secret_in_a_readable_file() {
     let program = "    stack.add(File::on(&host, \"/etc/app.conf\").content(text).mode(0o644));\n";
     let program = Program::new(program).states(

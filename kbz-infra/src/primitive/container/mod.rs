@@ -244,6 +244,18 @@ impl Container {
     }
 }
 
+impl Container {
+    /// The directories of the host that the service may write to.
+    fn writes(&self) -> impl Iterator<Item = Claim> + '_ {
+        let writable = self.spec.mounts.values().filter(|mount| !mount.read_only);
+        writable.map(|mount| Claim::WritesTo {
+            host: self.host.clone(),
+            path: mount.source.clone(),
+            who: format!("container {}", self.spec.name),
+        })
+    }
+}
+
 impl Resource for Container {
     fn urn(&self) -> Urn {
         Urn::on(Self::KIND, &self.host, &self.spec.name)
@@ -306,6 +318,7 @@ impl Resource for Container {
         std::iter::once(image)
             .chain(readable("environment", env.join("\n")))
             .chain(readable("command", self.spec.command.join(" ")))
+            .chain(self.writes())
             .chain(self.claims.iter().cloned())
             .collect()
     }

@@ -1,0 +1,332 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::effect::{Condition, Effect};
+use crate::ident::{StackName, Urn};
+use crate::plan::{Leadership, Outcome, StepId};
+use crate::probe::{self, PatroniAccess, Probe, Site};
+use crate::resource::GroupName;
+use crate::secret::SecretRef;
+
+fn site() -> Site {
+    Site::Patroni(PatroniAccess {
+        scope: "pg".to_owned(),
+        members: members(),
+        port: 8008,
+        user: "rest".to_owned(),
+        password: SecretRef::new("REST"),
+        container: "patroni".to_owned(),
+    })
+}
+
+fn members() -> Vec<HostName> {
+    ["db-1", "db-2", "db-3"]
+        .map(|name| HostName::new(name).unwrap())
+        .to_vec()
+}
+
+fn gate(synchronous: usize) -> Gate {
+    Gate {
+        probe: Probe::at(&site(), probe::Cluster {}),
+        condition: Condition::ClusterHealthy {
+            voters: 3,
+            synchronous,
+            max_lag: 0,
+        },
+        deadline: 60,
+    }
+}
+
+fn group() -> Group {
+    let gate = gate(1);
+    Group {
+        name: GroupName("pg".to_owned()),
+        members: members(),
+        leadership: Some(Leadership {
+            probe: gate.probe.clone(),
+            site: site(),
+        }),
+        gate: Some(gate),
+    }
+}
+
+/// One step from a line: `KIND [MEMBER] [after N,N]`; its number is that of its line.
+fn step(number: usize, line: &str) -> Step {
+    let (what, after) = line.split_once(" after ").unwrap_or((line, ""));
+    let (kind, member) = what.split_once(' ').unwrap_or((what, ""));
+    let (op, impact, action) = match kind {
+        "gate" => (Op::Run, Impact::None, Some(Action::Gate(gate(1)))),
+        "weak-gate" => (Op::Run, Impact::None, Some(Action::Gate(gate(0)))),
+        "switchover" => {
+            let leader = member.to_owned();
+            let action = Action::Switchover {
+                leader,
+                candidate: None,
+            };
+            (Op::Switchover, Impact::Switchover, Some(action))
+        }
+        "restart" | "docker" => (Op::Update, Impact::Restart, None),
+        "file" => (Op::Update, Impact::None, None),
+        other => panic!("no kind {other}"),
+    };
+    let host = HostName::new(member).ok().filter(|_| kind != "switchover");
+    let urn = match &host {
+        Some(host) => Urn::on(kind, host, number.to_string()),
+        None => Urn::global(kind, number.to_string()),
+    };
+    let in_group = |host: HostName| (GroupName("pg".to_owned()), host);
+    Step {
+        id: StepId(u32::try_from(number).unwrap()),
+        urn,
+        op,
+        reasons: Vec::new(),
+        impact,
+        details: Vec::new(),
+        summary: String::new(),
+        effects: action
+            .map(|action| Effect::new(site(), action))
+            .into_iter()
+            .collect(),
+        after: after
+            .split(',')
+            .filter(|word| !word.is_empty())
+            .map(|word| StepId(word.parse().unwrap()))
+            .collect(),
+        outcome: Outcome::Nothing,
+        parent: None,
+        declared: None,
+        disturbs: host.filter(|_| kind != "docker").map(in_group),
+        timeout: None,
+    }
+}
+
+fn parsed(lines: &str) -> Plan {
+    let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+    Plan {
+        stack: StackName::new("example").unwrap(),
+        steps: lines
+            .enumerate()
+            .map(|(number, line)| step(number, line))
+            .collect(),
+        kept: BTreeMap::new(),
+        stuck: Vec::new(),
+        forgotten: BTreeSet::new(),
+    }
+}
+
+fn shown(report: &Report) -> String {
+    let findings = report.findings().iter();
+    findings
+        .map(|finding| format!("{} {}\n", finding.code, finding.message))
+        .collect()
+}
+
+fn check(lines: &str, wanted: &[&str]) {
+    let found = shown(&plan(&parsed(lines), &[group()]));
+    let wanted: String = wanted
+        .iter()
+        .map(|line| format!("kbz::plan::{line}\n"))
+        .collect();
+    assert_eq!(found, wanted, "{lines}");
+}
+
+/// The whole roll, as it should be: replicas, a switchover, the leader.
+const GOOD: &str = "
+    gate
+    restart db-3 after 0
+    gate after 1
+    restart db-2 after 2
+    gate after 3
+    switchover db-1 after 4
+    gate after 5
+    restart db-1 after 6
+    gate after 7
+";
+
+#[test]
+fn a_good_roll_is_proved() {
+    check(GOOD, &[]);
+}
+
+#[test]
+fn what_disturbs_nobody_may_run_at_any_time() {
+    check("file db-1\nfile db-2\nfile db-3", &[]);
+}
+
+#[test]
+fn several_steps_of_one_member_may_run_together() {
+    check(
+        "gate\nrestart db-3 after 0\nrestart db-3 after 0\ngate after 1,2\nrestart db-2 after 3",
+        &[],
+    );
+}
+
+#[test]
+fn two_members_at_once() {
+    check(
+        "gate\nrestart db-3 after 0\nrestart db-2 after 0\ngate after 1,2",
+        &["overlap db-3 and db-2 of pg can be disturbed at the same time"],
+    );
+}
+
+#[test]
+fn one_step_of_a_member_beside_another_member() {
+    // The unit is rolled, the container of the next member is not.
+    check(
+        "gate\nrestart db-3 after 0\ngate after 1\nrestart db-2 after 2\nrestart db-2 after 0",
+        &["overlap db-3 and db-2 of pg can be disturbed at the same time"],
+    );
+}
+
+#[test]
+fn no_gate_between() {
+    check(
+        "gate\nrestart db-3 after 0\nrestart db-2 after 1",
+        &["no-gate db-2 of pg can be disturbed before db-3 is back"],
+    );
+}
+
+#[test]
+fn a_gate_that_waits_for_only_one_of_two_steps() {
+    check(
+        "gate\nrestart db-3 after 0\nrestart db-3 after 0\ngate after 1\nrestart db-2 after 2,3",
+        &["no-gate db-2 of pg can be disturbed before db-3 is back"],
+    );
+}
+
+#[test]
+fn a_gate_beside_the_way() {
+    check(
+        "gate\nrestart db-3 after 0\ngate after 1\nrestart db-2 after 1",
+        &["no-gate db-2 of pg can be disturbed before db-3 is back"],
+    );
+}
+
+#[test]
+fn a_weaker_gate_is_no_gate() {
+    check(
+        "gate\nrestart db-3 after 0\nweak-gate after 1\nrestart db-2 after 2",
+        &["no-gate db-2 of pg can be disturbed before db-3 is back"],
+    );
+}
+
+#[test]
+fn no_gate_before_the_first() {
+    check(
+        "restart db-3\ngate after 0\nrestart db-2 after 1",
+        &["no-gate db-3 of pg can be disturbed before the group is known to be whole"],
+    );
+}
+
+#[test]
+fn the_leader_before_its_switchover() {
+    check(
+        "gate\nrestart db-1 after 0\ngate after 1\nswitchover db-1 after 2",
+        &["leader db-1 leads pg and can be disturbed before it hands over"],
+    );
+}
+
+#[test]
+fn a_replica_after_the_leader() {
+    check(
+        "gate\nswitchover db-1 after 0\ngate after 1\nrestart db-1 after 2\ngate after 3\nrestart db-2 after 4",
+        &["leader db-2 of pg can be disturbed after the leader's turn"],
+    );
+}
+
+#[test]
+fn no_gate_after_the_switchover() {
+    check(
+        "gate\nrestart db-2 after 0\ngate after 1\nswitchover db-1 after 2\nrestart db-1 after 3",
+        &["leader no gate keeps the switchover of pg apart from db-1"],
+    );
+}
+
+#[test]
+fn no_gate_before_the_switchover() {
+    check(
+        "gate\nrestart db-2 after 0\nswitchover db-1 after 1\ngate after 2\nrestart db-1 after 3",
+        &["leader no gate keeps the switchover of pg apart from db-2"],
+    );
+}
+
+#[test]
+fn two_switchovers() {
+    check(
+        "gate\nswitchover db-1 after 0\nswitchover db-2 after 0\ngate after 1,2\nrestart db-1 after 3",
+        &["leader the leader of pg moves twice"],
+    );
+}
+
+#[test]
+fn everybody_and_no_switchover() {
+    check(
+        "gate\nrestart db-3 after 0\ngate after 1\nrestart db-2 after 2\ngate after 3\nrestart db-1 after 4",
+        &["leader all members of pg are disturbed, and no switchover is planned"],
+    );
+}
+
+#[test]
+fn a_member_that_is_none() {
+    check(
+        "gate\nrestart db-9 after 0",
+        &["member `restart@db-9:1` disturbs db-9, no member of pg"],
+    );
+}
+
+#[test]
+fn a_wait_for_nobody_and_a_wait_for_what_comes_later() {
+    check(
+        "gate after 7\nfile db-1 after 2\nfile db-2",
+        &[
+            "order `gate:0` waits for a step that does not come before it",
+            "order `file@db-1:1` waits for a step that does not come before it",
+        ],
+    );
+}
+
+#[test]
+fn two_steps_of_one_number() {
+    let mut wrong = parsed("gate\ngate after 0");
+    wrong.steps[1].id = StepId(0);
+    assert!(shown(&plan(&wrong, &[group()])).contains("two steps have the number 0"));
+}
+
+#[test]
+fn a_service_of_the_host_that_ends_beside_the_roll() {
+    check(
+        "docker db-2",
+        &[
+            "unclaimed `docker@db-2:0` has the impact restart on a member of pg, and is not rolled with it",
+        ],
+    );
+}
+
+#[test]
+fn a_group_without_a_gate() {
+    let open = Group {
+        gate: None,
+        leadership: None,
+        ..group()
+    };
+    let rolled = parsed("restart db-3\nrestart db-2 after 0");
+    let found = shown(&plan(&rolled, &[open]));
+    assert!(
+        found.starts_with("kbz::plan::no-gate pg has no gate"),
+        "{found}"
+    );
+}
+
+/// Each wait of the good roll matters: without any one of them the proof fails.
+#[test]
+fn no_wait_of_a_good_roll_can_be_spared() {
+    let good = parsed(GOOD);
+    for index in 1..good.steps.len() - 1 {
+        let mut wrong = good.clone();
+        wrong.steps[index].after.clear();
+        assert!(
+            !plan(&wrong, &[group()]).is_empty(),
+            "step {index} waits for nothing"
+        );
+    }
+}
