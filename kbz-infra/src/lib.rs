@@ -24,14 +24,23 @@ pub mod secret;
 pub mod sim;
 pub mod state;
 
+/// Describes a struct as a resource: writes an implementation of [`resource::Describe`].
+///
+/// On the struct: `#[resource(kind = "motd", host = "host", name = "path")]`, the kind and the
+/// fields that hold the host (none for what no host holds) and the name. On a field: nothing (a
+/// change is an update that no service notices), `#[resource(impact = "restart")]`,
+/// `#[resource(replace)]`, `#[resource(secret)]`, `#[resource(skip)]`.
+pub use kbz_infra_macros::Resource;
+
 /// Everything that a program needs to name.
 pub mod prelude {
+    pub use crate::Resource;
     pub use crate::ident::{HostName, StackName, Urn};
     pub use crate::primitive::*;
     pub use crate::program::{
         Component, DeclareExt as _, Handle, Host, Inventory, Program, Result, Role, Scope, Stack,
         Versions,
     };
-    pub use crate::resource::{Resource, Text};
+    pub use crate::resource::{Describe, Resource, Text};
     pub use crate::secret::SecretRef;
 }

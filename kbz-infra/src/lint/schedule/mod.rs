@@ -20,9 +20,9 @@ use super::label::and;
 use crate::diag::{Finding, Report, SourceLocation};
 use crate::effect::{Action, Gate};
 use crate::ident::HostName;
-use crate::plan::{Group, Plan, Step};
+use crate::plan::{Plan, Step};
 use crate::probe::{Observation, Reading, Seen};
-use crate::resource::{Impact, Op};
+use crate::resource::{Group, Impact, Op};
 use order::Order;
 
 /// What a person can do about a plan that is wrong in itself.
@@ -187,35 +187,30 @@ impl<'a> Roll<'a> {
     /// The leader is disturbed where it stands.
     fn unmoved(&self) -> Option<Finding> {
         let members = self.members();
-        let hit = |name: &str| members.iter().any(|member| member.as_str() == name);
-        let message = match &self.leader {
-            Some(leader) if hit(leader) => format!(
-                "{leader} leads {} and is disturbed without a switchover before",
-                self.group.name
-            ),
-            Some(_) => return None,
-            // Nobody is known to lead; but if anybody does, it is one of these.
-            None if members.len() == self.group.members.len() => {
-                let message = format!(
-                    "all members of {} are disturbed, and no switchover is planned",
-                    self.group.name
-                );
-                return Some(Finding::warning("kbz::plan::leader", message).help(
-                    "whoever leads is disturbed while it leads: writes stop until another is \
-                     elected",
-                ));
-            }
-            None => return None,
+        let Some(leader) = self.leader.as_deref() else {
+            let everybody = members.len() == self.group.members.len();
+            return everybody.then(|| self.perhaps_unmoved());
         };
-        let steps = self.disturbing.iter().map(|(_, step)| *step);
-        let own: Vec<&Step> = steps
-            .filter(|step| {
-                step.disturbs
-                    .as_ref()
-                    .is_some_and(|(_, member)| Some(member.as_str()) == self.leader.as_deref())
-            })
-            .collect();
+        let own = self.disturbing.iter().filter(|(m, _)| m.as_str() == leader);
+        let own: Vec<&Step> = own.map(|(_, step)| *step).collect();
+        if own.is_empty() {
+            return None;
+        }
+        let message = format!(
+            "{leader} leads {} and is disturbed without a switchover before",
+            self.group.name
+        );
         Some(at(Finding::error("kbz::plan::leader", message), &own))
+    }
+
+    /// Nobody is known to lead; but if anybody does, it is one of those that are disturbed.
+    fn perhaps_unmoved(&self) -> Finding {
+        let message = format!(
+            "all members of {} are disturbed, and no switchover is planned",
+            self.group.name
+        );
+        Finding::warning("kbz::plan::leader", message)
+            .help("whoever leads is disturbed while it leads: writes stop until another is elected")
     }
 
     /// One switchover: the others before it, the leader after it, gates on both sides.

@@ -246,7 +246,7 @@ impl Container {
 
 impl Container {
     /// The directories of the host that the service may write to.
-    fn writes(&self) -> impl Iterator<Item = Claim> + '_ {
+    fn written(&self) -> impl Iterator<Item = Claim> + '_ {
         let writable = self.spec.mounts.values().filter(|mount| !mount.read_only);
         writable.map(|mount| Claim::WritesTo {
             host: self.host.clone(),
@@ -318,7 +318,7 @@ impl Resource for Container {
         std::iter::once(image)
             .chain(readable("environment", env.join("\n")))
             .chain(readable("command", self.spec.command.join(" ")))
-            .chain(self.writes())
+            .chain(self.written())
             .chain(self.claims.iter().cloned())
             .collect()
     }
