@@ -10,8 +10,9 @@ pub(crate) mod testkit;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::DfsPostOrder;
 
 use crate::ident::{Place, StackName, Urn};
 use crate::resource::{Claim, Group, Options, Resource};
@@ -282,25 +283,42 @@ fn sorted(
             graph.add_edge(indices[urn], indices[dependency], ());
         }
     }
-    // Components come out with dependencies first, so the order falls out of the search for
-    // circles.
-    let components = tarjan_scc(&graph);
+    let order = dependencies_first(&graph);
+    if let Some(order) = order {
+        return Ok(order
+            .into_iter()
+            .map(|index| graph[index].clone())
+            .collect());
+    }
     let is_circle =
         |members: &Vec<NodeIndex>| members.len() > 1 || graph.contains_edge(members[0], members[0]);
-    let cycles: Vec<GraphError> = components
+    Err(kosaraju_scc(&graph)
         .iter()
         .filter(|members| is_circle(members))
         .map(|members| cycle(members, &graph, nodes))
-        .collect();
-    if cycles.is_empty() {
-        Ok(components
-            .into_iter()
-            .flatten()
-            .map(|index| graph[index].clone())
-            .collect())
-    } else {
-        Err(cycles)
+        .collect())
+}
+
+/// Each node after all that it points to, otherwise in the order of their making; `None` when
+/// some point to each other. Walks without recursion, however long a chain is.
+fn dependencies_first(graph: &DiGraph<&Urn, ()>) -> Option<Vec<NodeIndex>> {
+    let mut order = Vec::with_capacity(graph.node_count());
+    let mut walk = DfsPostOrder::empty(graph);
+    for node in graph.node_indices() {
+        walk.move_to(node);
+        while let Some(next) = walk.next(graph) {
+            order.push(next);
+        }
     }
+    let mut places = vec![0; graph.node_count()];
+    for (place, node) in order.iter().enumerate() {
+        places[node.index()] = place;
+    }
+    let follows = |edge: petgraph::graph::EdgeIndex| {
+        let ends = graph.edge_endpoints(edge);
+        ends.is_some_and(|(user, used)| places[used.index()] < places[user.index()])
+    };
+    graph.edge_indices().all(follows).then_some(order)
 }
 
 /// One circle through the members of a strongly connected component.

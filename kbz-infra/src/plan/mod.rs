@@ -7,6 +7,7 @@
 mod group;
 mod order;
 mod planner;
+mod removal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

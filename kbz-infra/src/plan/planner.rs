@@ -35,11 +35,11 @@ pub struct Problem {
 
 /// Makes a plan from a graph, an observation and what is remembered.
 pub struct Planner<'a> {
-    graph: &'a Graph,
-    observation: &'a Observation,
+    pub(super) graph: &'a Graph,
+    pub(super) observation: &'a Observation,
     vault: &'a Vault,
-    remembered: BTreeMap<Urn, Record>,
-    marked: BTreeMap<Urn, Record>,
+    pub(super) remembered: BTreeMap<Urn, Record>,
+    pub(super) marked: BTreeMap<Urn, Record>,
 }
 
 impl<'a> Planner<'a> {
@@ -163,110 +163,6 @@ impl<'a> Planner<'a> {
         draft.note_components(self.graph, node.parent.as_ref(), step.op);
         draft.add(step, planned.goal);
     }
-
-    /// Plans the removal of what is remembered and not, or no longer, declared.
-    fn remove(&self, request: Request, draft: &mut Draft) {
-        let leaving: Vec<&Record> = self
-            .remembered
-            .values()
-            .filter(|record| request == Request::Destroy || self.graph.node(&record.urn).is_none())
-            .collect();
-        let ids: BTreeMap<&Urn, StepId> = leaving
-            .iter()
-            .map(|record| (&record.urn, draft.next_id()))
-            .collect();
-        let steps_before = draft.by_host();
-        for record in &leaving {
-            let dependents = leaving
-                .iter()
-                .filter(|other| other.depends_on.contains(&record.urn))
-                .map(|other| ids[&other.urn]);
-            let mut after: BTreeSet<StepId> = dependents.collect();
-            if let Some(host) = record.urn.host() {
-                after.extend(steps_before.get(host).into_iter().flatten());
-            }
-            self.remove_one(record, ids[&record.urn], after, request, draft);
-        }
-        draft.drop_unknown_waits();
-    }
-
-    fn remove_one(
-        &self,
-        record: &Record,
-        id: StepId,
-        after: BTreeSet<StepId>,
-        request: Request,
-        draft: &mut Draft,
-    ) {
-        let declared = self
-            .graph
-            .node(&record.urn)
-            .map(|node| node.declared.clone());
-        if record.protect {
-            draft
-                .problems
-                .push(protected(&record.urn, declared, "deleted"));
-            return;
-        }
-        let present = match self.presence(record) {
-            Ok(present) => present,
-            Err(outage) => return draft.stick(&record.urn, StuckBy::Unreachable(outage)),
-        };
-        // What leaves no trace needs no step to be forgotten.
-        let traceless = record.urn.host().is_none() && record.removal.effects.is_empty();
-        if traceless || (!present && !self.marked.contains_key(&record.urn)) {
-            draft.forgotten.insert(record.urn.clone());
-            return;
-        }
-        let mut effects = if present {
-            record.removal.effects.clone()
-        } else {
-            Vec::new()
-        };
-        if let Some(host) = record.urn.host() {
-            effects.push(Effect::on(host, Action::Unmark(record.urn.clone())));
-        }
-        let node = self.graph.node(&record.urn);
-        draft.steps.push(Step {
-            id,
-            urn: record.urn.clone(),
-            op: Op::Delete,
-            reasons: vec![match request {
-                Request::Up => Reason::Undeclared,
-                Request::Destroy => Reason::Destroy,
-            }],
-            impact: if record.removal.data_loss {
-                Impact::DataLoss
-            } else {
-                Impact::Recreate
-            },
-            details: Vec::new(),
-            summary: node.map(|node| node.resource.summary()).unwrap_or_default(),
-            effects,
-            after,
-            outcome: Outcome::Forget,
-            parent: node.and_then(|node| node.parent.clone()),
-            declared,
-            disturbs: None,
-            timeout: None,
-        });
-    }
-
-    /// Whether an object is there, as far as its own probes tell.
-    fn presence(&self, record: &Record) -> Result<bool, crate::probe::Outage> {
-        // Without probes nothing tells; its removal is idempotent, so it is simply done. What
-        // has no effects of removal leaves nothing behind, and is only forgotten.
-        let removal = &record.removal;
-        let mut present = removal.probes.is_empty() && !removal.effects.is_empty();
-        for probe in &record.removal.probes {
-            match self.observation.get(probe) {
-                Some(Seen::Read(reading)) => present |= !reading.is_absent(),
-                Some(Seen::Unreachable(outage)) => return Err(outage.clone()),
-                None => present = true,
-            }
-        }
-        Ok(present)
-    }
 }
 
 /// All that the hosts' registries remember.
@@ -291,7 +187,7 @@ fn adoption() -> Change {
     }
 }
 
-fn protected(urn: &Urn, declared: Option<Place>, what: &str) -> Problem {
+pub(super) fn protected(urn: &Urn, declared: Option<Place>, what: &str) -> Problem {
     Problem {
         urn: urn.clone(),
         declared,
@@ -329,31 +225,31 @@ pub fn probes(
 
 /// A plan in the making.
 #[derive(Default)]
-struct Draft {
-    steps: Vec<Step>,
+pub(super) struct Draft {
+    pub(super) steps: Vec<Step>,
     kept: BTreeMap<Urn, Record>,
     stuck: Vec<Stuck>,
     stuck_urns: BTreeSet<Urn>,
-    forgotten: BTreeSet<Urn>,
-    problems: Vec<Problem>,
+    pub(super) forgotten: BTreeSet<Urn>,
+    pub(super) problems: Vec<Problem>,
     goals: BTreeMap<Urn, KeyedHash>,
     made: BTreeMap<Urn, Op>,
     /// For each planned resource, the steps that stand between it and what comes after.
-    frontiers: BTreeMap<Urn, BTreeSet<StepId>>,
+    pub(super) frontiers: BTreeMap<Urn, BTreeSet<StepId>>,
     ids: u32,
 }
 
 impl Draft {
-    fn next_id(&mut self) -> StepId {
+    pub(super) fn next_id(&mut self) -> StepId {
         self.ids += 1;
         StepId(self.ids)
     }
 
-    fn is_stuck(&self, urn: &Urn) -> bool {
+    pub(super) fn is_stuck(&self, urn: &Urn) -> bool {
         self.stuck_urns.contains(urn)
     }
 
-    fn stick(&mut self, urn: &Urn, why: StuckBy) {
+    pub(super) fn stick(&mut self, urn: &Urn, why: StuckBy) {
         self.stuck_urns.insert(urn.clone());
         self.stuck.push(Stuck {
             urn: urn.clone(),
@@ -396,24 +292,6 @@ impl Draft {
             above = graph
                 .component(component)
                 .and_then(|node| node.parent.as_ref());
-        }
-    }
-
-    fn by_host(&self) -> BTreeMap<HostName, Vec<StepId>> {
-        let mut steps: BTreeMap<HostName, Vec<StepId>> = BTreeMap::new();
-        for step in &self.steps {
-            if let Some(host) = step.urn.host() {
-                steps.entry(host.clone()).or_default().push(step.id);
-            }
-        }
-        steps
-    }
-
-    /// Removals that turned out to be none are nothing to wait for.
-    fn drop_unknown_waits(&mut self) {
-        let known: BTreeSet<StepId> = self.steps.iter().map(|step| step.id).collect();
-        for step in &mut self.steps {
-            step.after.retain(|id| known.contains(id));
         }
     }
 }

@@ -25,6 +25,7 @@ mod docker;
 mod drift;
 mod fault;
 mod files;
+mod generated;
 mod host;
 mod refusal;
 mod registry;
@@ -44,6 +45,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 pub use fault::Fault;
+pub use generated::{generated, hosts as generated_hosts};
 pub use universe::Universe;
 
 use self::fault::Faults;

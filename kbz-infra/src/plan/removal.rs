@@ -1,0 +1,218 @@
+//! Removals: what is remembered, and not or no longer declared.
+//!
+//! An object goes after everything that was recorded to use it: after the removal of a user that
+//! goes too, after the change of one that stays. What uses it and is left alone, because its
+//! host does not answer, keeps it. On one host, removals come after all changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::planner::{Draft, protected};
+use super::{Outcome, Planner, Request, Step, StepId, StuckBy};
+use crate::effect::{Action, Effect};
+use crate::ident::{HostName, Urn};
+use crate::probe::{Outage, Probe, Registry, Seen};
+use crate::resource::{Impact, Op, Reason, Record};
+
+/// Up to so many changes of a host, each of its removals waits for each of them. Above, one
+/// removal waits for all and the others for that one, so that a plan does not grow with the
+/// square of its steps.
+const FEW: usize = 64;
+
+/// For each object that goes, who was recorded to depend on it.
+type Users<'a> = BTreeMap<&'a Urn, Vec<&'a Urn>>;
+
+impl Planner<'_> {
+    /// Plans the removal of what is remembered and not, or no longer, declared.
+    pub(super) fn remove(&self, request: Request, draft: &mut Draft) {
+        let leaving: BTreeMap<&Urn, &Record> = self
+            .remembered
+            .iter()
+            .filter(|(urn, _)| request == Request::Destroy || self.graph.node(urn).is_none())
+            .collect();
+        let mut users: Users<'_> = BTreeMap::new();
+        for record in self.remembered.values() {
+            let used = record.depends_on.iter();
+            for used in used.filter(|used| leaving.contains_key(used)) {
+                users.entry(used).or_default().push(&record.urn);
+            }
+        }
+        let mut barrier = Barrier::new(&draft.steps);
+        for urn in users_first(&leaving, &users) {
+            let users = users.get(urn).map(Vec::as_slice).unwrap_or_default();
+            self.remove_one(leaving[urn], users, request, &mut barrier, draft);
+        }
+    }
+
+    fn remove_one(
+        &self,
+        record: &Record,
+        users: &[&Urn],
+        request: Request,
+        barrier: &mut Barrier,
+        draft: &mut Draft,
+    ) {
+        let urn = &record.urn;
+        if record.protect {
+            let declared = self.graph.node(urn).map(|node| node.declared.clone());
+            draft.problems.push(protected(urn, declared, "deleted"));
+            return;
+        }
+        let left_alone = users.iter().find(|user| draft.is_stuck(user));
+        if let Some(user) = left_alone.filter(|_| request == Request::Up) {
+            return draft.stick(urn, StuckBy::DependsOn((*user).clone()));
+        }
+        let present = match self.presence(record) {
+            Ok(present) => present,
+            Err(outage) => return draft.stick(urn, StuckBy::Unreachable(outage)),
+        };
+        let mut after: BTreeSet<StepId> = users
+            .iter()
+            .filter_map(|user| draft.frontiers.get(*user))
+            .flatten()
+            .copied()
+            .collect();
+        // What leaves no trace needs no step to be forgotten.
+        let traceless = urn.host().is_none() && record.removal.effects.is_empty();
+        if traceless || (!present && !self.marked.contains_key(urn)) {
+            draft.forgotten.insert(urn.clone());
+            draft.frontiers.insert(urn.clone(), after);
+            return;
+        }
+        let id = draft.next_id();
+        if let Some(host) = urn.host() {
+            barrier.close(host, id, &mut after);
+        }
+        let step = self.removal(record, (id, after), present, request);
+        draft.frontiers.insert(urn.clone(), BTreeSet::from([id]));
+        draft.steps.push(step);
+    }
+
+    fn removal(
+        &self,
+        record: &Record,
+        (id, after): (StepId, BTreeSet<StepId>),
+        present: bool,
+        request: Request,
+    ) -> Step {
+        let urn = &record.urn;
+        let node = self.graph.node(urn);
+        let effects = record.removal.effects.iter().filter(|_| present).cloned();
+        let unmark = urn
+            .host()
+            .map(|host| Effect::on(host, Action::Unmark(urn.clone())));
+        Step {
+            id,
+            urn: urn.clone(),
+            op: Op::Delete,
+            reasons: vec![match request {
+                Request::Up => Reason::Undeclared,
+                Request::Destroy => Reason::Destroy,
+            }],
+            impact: if record.removal.data_loss {
+                Impact::DataLoss
+            } else {
+                Impact::Recreate
+            },
+            details: Vec::new(),
+            summary: node.map(|node| node.resource.summary()).unwrap_or_default(),
+            effects: effects.chain(unmark).collect(),
+            after,
+            outcome: Outcome::Forget,
+            parent: node.and_then(|node| node.parent.clone()),
+            declared: node.map(|node| node.declared.clone()),
+            disturbs: None,
+            timeout: None,
+        }
+    }
+
+    /// Whether an object is there, as far as its own probes tell.
+    fn presence(&self, record: &Record) -> Result<bool, Outage> {
+        // The mark of an object whose host does not answer may still be there.
+        let registry = record.urn.host().map(|host| Probe::host(host, Registry {}));
+        let registry = registry.and_then(|probe| self.observation.get(&probe));
+        if let Some(Seen::Unreachable(outage)) = registry {
+            return Err(outage.clone());
+        }
+        // Without probes nothing tells; its removal is idempotent, so it is simply done. What
+        // has no effects of removal leaves nothing behind, and is only forgotten.
+        let removal = &record.removal;
+        let mut present = removal.probes.is_empty() && !removal.effects.is_empty();
+        for probe in &record.removal.probes {
+            match self.observation.get(probe) {
+                Some(Seen::Read(reading)) => present |= !reading.is_absent(),
+                Some(Seen::Unreachable(outage)) => return Err(outage.clone()),
+                None => present = true,
+            }
+        }
+        Ok(present)
+    }
+}
+
+/// What goes, each after its users. Records of different runs may name each other in a circle;
+/// it is cut where the walk meets it.
+fn users_first<'a>(leaving: &BTreeMap<&'a Urn, &'a Record>, users: &Users<'a>) -> Vec<&'a Urn> {
+    let mut order = Vec::with_capacity(leaving.len());
+    let mut entered: BTreeSet<&Urn> = BTreeSet::new();
+    for urn in leaving.keys() {
+        let mut walk: Vec<(&'a Urn, usize)> = Vec::new();
+        if entered.insert(urn) {
+            walk.push((urn, 0));
+        }
+        while let Some((here, next)) = walk.pop() {
+            let Some(user) = users.get(here).and_then(|users| users.get(next)) else {
+                order.push(here);
+                continue;
+            };
+            walk.push((here, next + 1));
+            if leaving.contains_key(user) && entered.insert(user) {
+                walk.push((user, 0));
+            }
+        }
+    }
+    order
+}
+
+/// Keeps removals on a host behind all changes of it.
+struct Barrier {
+    /// The changes of each host that no other change of the same host waits for.
+    last: BTreeMap<HostName, BTreeSet<StepId>>,
+    /// The removals of each host so far.
+    removals: BTreeMap<HostName, BTreeSet<StepId>>,
+}
+
+impl Barrier {
+    fn new(steps: &[Step]) -> Self {
+        let mut last: BTreeMap<HostName, BTreeSet<StepId>> = BTreeMap::new();
+        for step in steps {
+            if let Some(host) = step.urn.host() {
+                last.entry(host.clone()).or_default().insert(step.id);
+            }
+        }
+        for step in steps {
+            if let Some(last) = step.urn.host().and_then(|host| last.get_mut(host)) {
+                for earlier in &step.after {
+                    last.remove(earlier);
+                }
+            }
+        }
+        Self {
+            last,
+            removals: BTreeMap::new(),
+        }
+    }
+
+    /// Lets a removal wait for all changes of its host, unless it waits for another removal
+    /// there that does.
+    fn close(&mut self, host: &HostName, id: StepId, after: &mut BTreeSet<StepId>) {
+        let removals = self.removals.entry(host.clone()).or_default();
+        if let Some(last) = self.last.get(host)
+            && after.is_disjoint(removals)
+        {
+            match removals.first() {
+                Some(first) if last.len() > FEW => drop(after.insert(*first)),
+                Some(_) | None => after.extend(last),
+            }
+        }
+        removals.insert(id);
+    }
+}
