@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kbz_infra::exec::{Cancel, Limits, Run, RunOutcome};
+use kbz_infra::exec::{Because, Cancel, Limits, Run, RunOutcome};
 use kbz_infra::ident::Urn;
 use kbz_infra::plan::{Plan, StepId};
 use kbz_infra::sim::{Fault, generated, generated_hosts};
@@ -75,9 +75,15 @@ proptest! {
         let plan = rig.plan(&program);
         rig.world.fault(rig.world.effects() + number, fault);
         let outcome = run(&mut rig, &plan);
-        let failed: Vec<StepId> = outcome.failed.keys().copied().collect();
+        // A site that fell silent is spared everything else, too.
+        let silent = outcome.skipped.iter();
+        let silent = silent.filter(|(_, because)| matches!(because, Because::Silent { .. }));
+        let silent: BTreeSet<StepId> = silent.map(|(id, _)| *id).collect();
+        let lost = matches!(fault, Fault::LoseRequest | Fault::LoseAnswer);
+        prop_assert!(lost || silent.is_empty());
+        let roots = outcome.failed.keys().chain(&silent);
+        let waiting = roots.flat_map(|id| descendants(&plan, *id)).chain(silent.iter().copied());
         let skipped: BTreeSet<StepId> = outcome.skipped.keys().copied().collect();
-        let waiting = failed.iter().flat_map(|id| descendants(&plan, *id));
         prop_assert_eq!(skipped, waiting.collect::<BTreeSet<_>>());
         // The next run goes on from there, without a question and without a leftover.
         rig.remembered = outcome.records.clone();
