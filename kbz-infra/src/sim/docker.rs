@@ -101,8 +101,8 @@ impl Engine {
     ) -> Result<(), EffectError> {
         let what = format!("container {}", spec.name);
         let mut spec = spec.clone();
-        let label = spec.labels.entry(LABEL_STACK.to_owned());
-        let owner = label.or_insert_with(|| stack.to_owned()).clone();
+        // The owner's mark is read apart from what is declared.
+        spec.labels.remove(LABEL_STACK);
         if let Some(found) = self.containers.get(&spec.name) {
             if found.owner.as_deref() == Some(stack) && found.spec == spec {
                 return Ok(());
@@ -121,7 +121,7 @@ impl Engine {
         let container = Container {
             id: Digest::of(format!("{} {}", spec.name, self.count)).to_string(),
             image_id,
-            owner: Some(owner),
+            owner: Some(stack.to_owned()),
             running: None,
             service: None,
             spec,

@@ -90,28 +90,28 @@ type Hand = fn(&mut Universe);
 
 const HANDS: [(&str, Hand); 29] = [
     ("file edited", |w| {
-        w.edit_file(&app(), "/srv/data/file", "edited\n")
+        w.edit_file(&app(), "/srv/data/file", "edited\n");
     }),
     ("file removed", |w| w.remove_path(&app(), "/srv/data/file")),
     ("file's mode", |w| {
-        w.change_mode(&app(), "/srv/data/file", 0o666)
+        w.change_mode(&app(), "/srv/data/file", 0o666);
     }),
     ("directory removed", |w| w.remove_path(&app(), "/srv/data")),
     ("directory's mode", |w| {
-        w.change_mode(&app(), "/srv/data", 0o777)
+        w.change_mode(&app(), "/srv/data", 0o777);
     }),
     ("sysctl set", |w| {
-        w.set_sysctl(&app(), "vm.swappiness", "60")
+        w.set_sysctl(&app(), "vm.swappiness", "60");
     }),
     ("sysctl's file", |w| {
-        w.remove_path(&app(), "/etc/sysctl.d/60-kbz-vm.swappiness.conf")
+        w.remove_path(&app(), "/etc/sysctl.d/60-kbz-vm.swappiness.conf");
     }),
     ("swap on", |w| w.add_swap(&app(), "/swap.img")),
     ("resolver edited", |w| {
-        w.edit_file(&app(), "/etc/resolv.conf", "nameserver 9.9.9.9\n")
+        w.edit_file(&app(), "/etc/resolv.conf", "nameserver 9.9.9.9\n");
     }),
     ("resolver a link", |w| {
-        w.put_link(&app(), "/etc/resolv.conf")
+        w.put_link(&app(), "/etc/resolv.conf");
     }),
     ("rule revoked", |w| w.revoke_traffic(&app(), &rule(5432))),
     ("rule added", |w| w.allow_traffic(&app(), &rule(3306))),
@@ -123,14 +123,14 @@ const HANDS: [(&str, Hand); 29] = [
         w.bend_container(&app(), "plain", |spec| spec.stop_grace = 1);
     }),
     ("service's container removed", |w| {
-        w.remove_container(&app(), "service")
+        w.remove_container(&app(), "service");
     }),
     ("service's container stopped", |w| {
-        w.stop_container(&app(), "service")
+        w.stop_container(&app(), "service");
     }),
     ("unit stopped", |w| w.stop_unit(&app(), "service.service")),
     ("unit disabled", |w| {
-        w.disable_unit(&app(), "service.service")
+        w.disable_unit(&app(), "service.service");
     }),
     ("registry lost", |w| w.lose_registry(&app())),
     ("role bent", |w| w.toggle_login("pg", "kb_app")),
@@ -140,10 +140,10 @@ const HANDS: [(&str, Hand); 29] = [
     }),
     ("database dropped", |w| w.drop_database("pg", "keybuzz")),
     ("extension dropped", |w| {
-        w.drop_extension("pg", "keybuzz", "vector")
+        w.drop_extension("pg", "keybuzz", "vector");
     }),
     ("target removed", |w| {
-        w.remove_target("entry", [10, 0, 0, 12].into())
+        w.remove_target("entry", [10, 0, 0, 12].into());
     }),
     ("service removed", |w| w.remove_service("entry", 5432)),
     ("power failed", |w| {
@@ -176,7 +176,7 @@ fn the_steps_that_put_things_right() {
         let program = everything();
         rig.up(&program);
         rig.world.change(hand);
-        lines.push_str(&format!("{what}\n{}", shown(&rig.plan(&program))));
+        lines.extend([what, "\n", &shown(&rig.plan(&program))]);
     }
     insta::assert_snapshot!(lines);
 }

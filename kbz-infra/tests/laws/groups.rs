@@ -74,13 +74,13 @@ fn check_order(plan: &Plan, leader: &HostName) -> Result<(), String> {
         if !before[&first.id].iter().any(|id| gates.contains(id)) {
             return Err(format!("no gate before {}", first.urn));
         }
-        let gated = |earlier: &Step, later: &Step| {
+        let parted = |earlier: &Step, later: &Step| {
             gates
                 .iter()
                 .any(|gate| before[gate].contains(&earlier.id) && before[&later.id].contains(gate))
         };
         for (other, second) in disturbing.iter().filter(|(other, _)| other != one) {
-            if !gated(first, second) && !gated(second, first) {
+            if !parted(first, second) && !parted(second, first) {
                 return Err(format!("no gate between {} and {}", first.urn, second.urn));
             }
             if *one == leader && before[&second.id].contains(&first.id) {

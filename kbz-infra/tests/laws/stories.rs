@@ -43,7 +43,7 @@ fn a_file_changes() {
     let mut text = shown(&plan);
     for detail in &plan.steps[0].details {
         if let Detail::Text { old, new } = detail {
-            text.push_str(&format!("old:\n{old}new:\n{new}"));
+            text.extend(["old:\n", old, "new:\n", new]);
         }
     }
     insta::assert_snapshot!(text);
