@@ -25,7 +25,6 @@ mod docker;
 mod drift;
 mod fault;
 mod files;
-mod generated;
 mod host;
 mod refusal;
 mod registry;
@@ -45,7 +44,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 pub use fault::Fault;
-pub use generated::{generated, hosts as generated_hosts};
 pub use universe::Universe;
 
 use self::fault::Faults;

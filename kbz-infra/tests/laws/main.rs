@@ -4,6 +4,7 @@
 
 mod cluster;
 mod drift;
+mod generated;
 mod groups;
 mod programs;
 mod random;

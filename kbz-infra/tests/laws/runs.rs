@@ -6,10 +6,11 @@ use std::sync::Arc;
 use kbz_infra::exec::{Because, Cancel, Limits, Run, RunOutcome};
 use kbz_infra::ident::Urn;
 use kbz_infra::plan::{Plan, StepId};
-use kbz_infra::sim::{Fault, generated, generated_hosts};
+use kbz_infra::sim::Fault;
 use kbz_infra::state::Store;
 use proptest::prelude::*;
 
+use crate::generated::{generated, hosts as generated_hosts};
 use crate::programs::{items, program};
 use crate::random::rig;
 use crate::rig::{Rig, shown, stack};

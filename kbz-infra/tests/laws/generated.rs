@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::ident::{HostName, InvalidName, StackName, Urn};
-use crate::primitive::{Directory, File, FirewallRule, Sysctl, SystemdUnit};
-use crate::program::{DeclareExt as _, Program, ProgramError, Settings, Stack};
+use kbz_infra::ident::{HostName, InvalidName, StackName, Urn};
+use kbz_infra::primitive::{Directory, File, FirewallRule, Sysctl, SystemdUnit};
+use kbz_infra::program::{DeclareExt as _, Program, ProgramError, Settings, Stack};
 
 /// How many hosts a generated program has.
 const HOSTS: u8 = 5;
@@ -19,7 +19,7 @@ const FIRST_PORT: u16 = 20_000;
 const RULES: usize = 50;
 
 /// The hosts of every generated program.
-pub fn hosts() -> Result<Vec<(HostName, IpAddr)>, InvalidName> {
+pub(crate) fn hosts() -> Result<Vec<(HostName, IpAddr)>, InvalidName> {
     let numbers = 1..=HOSTS;
     numbers
         .map(|number| {
@@ -32,7 +32,7 @@ pub fn hosts() -> Result<Vec<(HostName, IpAddr)>, InvalidName> {
 /// A program of exactly `count` resources over five hosts: directories with files, of which each
 /// waits for the one before, units that restart on their file, kernel parameters, rules of the
 /// firewall. `edition` is part of every second file: another one makes them change.
-pub fn generated(count: usize, edition: u32) -> Result<Program, ProgramError> {
+pub(crate) fn generated(count: usize, edition: u32) -> Result<Program, ProgramError> {
     let mut stack = Stack::new(StackName::new("generated")?, Settings::new("."));
     let hosts = hosts()?;
     for number in 0..count {
