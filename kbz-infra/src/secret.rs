@@ -190,6 +190,9 @@ pub struct Vault {
 }
 
 impl Vault {
+    /// The name of the secret that keys the hashes of [`keyed`](Self::keyed).
+    pub const STATE_KEY: &'static str = "KBZ_STATE_KEY";
+
     /// An empty vault.
     pub fn new() -> Self {
         Self::default()
@@ -223,7 +226,11 @@ impl Vault {
     /// A hash of `digest` that only a holder of the same secrets can make again.
     pub fn keyed(&self, digest: &Digest) -> KeyedHash {
         let mut key = Sha256::new();
-        for (name, value) in &self.values {
+        // A key of its own, where the credentials hold one: then a changed password does not
+        // make every object look changed.
+        let own = self.values.get_key_value(Self::STATE_KEY);
+        let all = own.is_none().then_some(&self.values).into_iter().flatten();
+        for (name, value) in own.into_iter().chain(all) {
             key.update(name);
             key.update([0]);
             key.update(value.expose_secret());

@@ -314,7 +314,11 @@ mod tests {
                 "Update (none) owner  0:0 → 999:999: MakeDirectory",
             ),
             (of_postgres(), user(mode(0o700), Some((0, 0))), "nothing"),
-            (of_postgres(), user(mode(0o700), None), "nothing"),
+            (
+                of_postgres(),
+                user(mode(0o700), None),
+                "Update (none) owner  0:0 → postgres of the image: MakeDirectory",
+            ),
             (
                 of_postgres(),
                 user(mode(0o700), Some((999, 999))).ignoring("owner"),

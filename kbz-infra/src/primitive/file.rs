@@ -266,7 +266,8 @@ pub(super) fn owner_probe(host: &HostName, owner: &Owner) -> Option<Probe> {
 }
 
 /// How owner and mode of what is there differ from what is declared. While the image that knows
-/// the owner is still to come, the owner is not judged: what depends on it is made anew anyway.
+/// the owner is still to come, the owner counts as different: who it is, is known when the image
+/// is there.
 pub(super) fn ownership_drift(
     context: &Context<'_>,
     site: &Site,
@@ -297,11 +298,13 @@ pub(super) fn ownership_drift(
                 reference: reference.clone(),
                 user: user.clone(),
             };
-            if let Some((uid, gid)) = context.ask(site, &query)?.0
-                && (found.uid, found.gid) != (uid, gid)
-            {
-                let old = format!("{}:{}", found.uid, found.gid);
-                reasons.push(Reason::field("owner", old, format!("{uid}:{gid}")));
+            let old = format!("{}:{}", found.uid, found.gid);
+            match context.ask(site, &query)?.0 {
+                Some((uid, gid)) if (found.uid, found.gid) == (uid, gid) => {}
+                Some((uid, gid)) => {
+                    reasons.push(Reason::field("owner", old, format!("{uid}:{gid}")));
+                }
+                None => reasons.push(Reason::field("owner", old, format!("{user} of the image"))),
             }
         }
     }

@@ -31,6 +31,7 @@ pub struct Preflight {
     docker: Option<String>,
     memory: Option<u64>,
     clock_within: Option<f64>,
+    keeps_own_clock: bool,
     filesystems: BTreeMap<String, String>,
     free: BTreeMap<String, u64>,
 }
@@ -52,6 +53,7 @@ impl Preflight {
             docker: None,
             memory: None,
             clock_within: None,
+            keeps_own_clock: true,
             filesystems: BTreeMap::new(),
             free: BTreeMap::new(),
         }
@@ -76,6 +78,13 @@ impl Preflight {
         self
     }
 
+    /// The host shares the clock of another machine that keeps it, as a container does: it has
+    /// none of its own to synchronise.
+    pub fn shares_a_clock(mut self) -> Self {
+        self.keeps_own_clock = false;
+        self
+    }
+
     /// The file system that holds a path is of this type.
     pub fn filesystem(mut self, path: impl Into<String>, kind: impl Into<String>) -> Self {
         self.filesystems.insert(path.into(), kind.into());
@@ -97,7 +106,8 @@ impl Preflight {
         let mut unmet = Vec::new();
         unmet.extend(self.docker.as_ref().and_then(|least| docker(facts, least)));
         unmet.extend(self.memory.and_then(|least| memory(facts, least)));
-        unmet.extend(self.clock_within.and_then(|limit| clock(facts, limit)));
+        let clock = |limit| clock(facts, limit, self.keeps_own_clock);
+        unmet.extend(self.clock_within.and_then(clock));
         for (path, kind) in &self.filesystems {
             unmet.extend(filesystem(path, kind, self.at(context, path)?));
         }
@@ -188,13 +198,13 @@ fn memory(facts: &FactsReading, least: u64) -> Option<Unmet> {
     })
 }
 
-fn clock(facts: &FactsReading, limit: f64) -> Option<Unmet> {
+fn clock(facts: &FactsReading, limit: f64, keeps_own: bool) -> Option<Unmet> {
     let what = if facts.clock_offset.abs() > limit {
         format!(
             "its clock is {:+.1} s away, at most {limit} s is allowed",
             facts.clock_offset
         )
-    } else if facts.clock_synchronized == Some(false) {
+    } else if keeps_own && facts.clock_synchronized == Some(false) {
         "its clock is not synchronised".to_owned()
     } else {
         return None;

@@ -21,6 +21,7 @@ pub struct SystemdUnit {
     host: HostName,
     name: String,
     running: bool,
+    of_system: bool,
     reload_on: BTreeSet<Urn>,
     restart_on: BTreeSet<Urn>,
 }
@@ -35,6 +36,7 @@ impl SystemdUnit {
             host: host.clone(),
             name: name.into(),
             running: true,
+            of_system: false,
             reload_on: BTreeSet::new(),
             restart_on: BTreeSet::new(),
         }
@@ -43,6 +45,13 @@ impl SystemdUnit {
     /// A unit that is stopped and disabled; one that does not exist is fine.
     pub fn stopped(mut self) -> Self {
         self.running = false;
+        self
+    }
+
+    /// The unit belongs to the operating system: when it is no longer declared it goes on as it
+    /// is, for others may need it.
+    pub fn of_the_system(mut self) -> Self {
+        self.of_system = true;
         self
     }
 
@@ -226,10 +235,11 @@ impl Resource for SystemdUnit {
             // A unit that was kept stopped stays as it is.
             return Removal::default();
         }
-        let mut effects = vec![
-            self.systemd(UnitVerb::Stop),
-            self.systemd(UnitVerb::Disable),
-        ];
+        let mut effects = Vec::new();
+        if !self.of_system {
+            effects.push(self.systemd(UnitVerb::Stop));
+            effects.push(self.systemd(UnitVerb::Disable));
+        }
         for what in [RESTART, RELOAD] {
             let name = self.stamp(what).name;
             effects.push(Effect::on(&self.host, Action::RemoveStamp { name }));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::declare::Declarable;
 use super::scope::{Declared, expand};
-use super::{Handle, Host, InputErrors, Inventory, Versions};
+use super::{Credentials, Handle, Host, InputErrors, Inventory, Versions};
 use crate::diag::{Finding, Report};
 use crate::graph::Declarations;
 use crate::ident::{Place, StackName, Urn};
@@ -65,6 +65,12 @@ pub struct Settings {
     pub images: ImageBase,
     /// Bytes of memory that each host's database may plan with, where hosts share one machine.
     pub memory_budget: Option<u64>,
+    /// How many files a container may have open.
+    pub open_files: i64,
+    /// Whether the hosts' file systems can protect a file against everybody (`chattr +i`).
+    pub immutable_files: bool,
+    /// Whether all hosts run on the clock of one machine, which keeps it for them.
+    pub shared_clock: bool,
     /// Whether a data directory on another file system than XFS is only warned about.
     pub tolerate_other_filesystems: bool,
 }
@@ -79,6 +85,9 @@ impl Settings {
             credentials: None,
             images: ImageBase::Official,
             memory_budget: None,
+            open_files: 65_536,
+            immutable_files: true,
+            shared_clock: false,
             tolerate_other_filesystems: false,
         }
     }
@@ -170,6 +179,18 @@ impl Stack {
         Ok(Versions::load(
             &self.settings.input(self.settings.versions.as_ref(), path),
         )?)
+    }
+
+    /// Reads the credentials, and makes them when there are none yet.
+    #[track_caller]
+    pub fn credentials(&mut self, path: &str) -> Result<Credentials> {
+        let file = self
+            .settings
+            .input(self.settings.credentials.as_ref(), path);
+        let credentials = Credentials::load_or_generate(&file)?;
+        self.vault.extend(credentials.vault());
+        self.warnings.extend(credentials.notices().iter().cloned());
+        Ok(credentials)
     }
 
     /// What the environment says of all hosts.

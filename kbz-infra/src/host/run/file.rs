@@ -210,7 +210,7 @@ fn remove_directory(path: &str, recursive: bool) -> Result<Change, EffectError> 
         "find \"$path\" -xdev -mindepth 1 -delete || exit 1\n\
          mountpoint -q \"$path\" || rmdir -- \"$path\" || exit 1\n"
     } else {
-        "rmdir --ignore-fail-on-non-empty -- \"$path\" || exit 1\n"
+        "mountpoint -q \"$path\" || rmdir --ignore-fail-on-non-empty -- \"$path\" || exit 1\n"
     };
     let script = format!(
         "path={quoted}\n\

@@ -18,6 +18,10 @@ const REVERT_AFTER: u32 = 30;
 const SSH_PORTS: &str = r"ports=$(sshd -T 2>/dev/null | sed -n 's/^port //p'); ports=${ports:-22}
 ";
 
+/// One `ufw` at a time: it reads all rules, adds one and writes them back, so of two at once
+/// the later would take the earlier's rule away.
+const ALONE: &str = "flock --wait 60 /run/kbz-ufw.lock";
+
 /// Refuses unless a rule lets SSH in.
 const SSH_ALLOWED: &str = r#"allowed=
 for port in $ports; do
@@ -41,7 +45,7 @@ fn words(rule: &FirewallRule) -> String {
 pub(super) fn allow(rule: &FirewallRule) -> Change {
     Change::new(
         format!("ufw {}", words(rule)),
-        format!("ufw {} </dev/null", words(rule)),
+        format!("{ALONE} ufw {} </dev/null", words(rule)),
     )
 }
 
@@ -53,11 +57,11 @@ pub(super) async fn revoke(
     run: &RunContext,
 ) -> Result<(), EffectError> {
     let words = words(rule);
-    let undo = format!("ufw {words}");
+    let undo = format!("{ALONE} ufw {words}");
     let port = rule.port;
     let script = format!(
         "{SSH_PORTS}for port in $ports; do if [ \"$port\" = {port} ]; then {} || fail 'no timer'; echo guarded; fi; done\n\
-         said=$(ufw --force delete {words} 2>&1 </dev/null) || case $said in *'non-existent'*) ;; *) fail \"$said\" ;; esac",
+         said=$({ALONE} ufw --force delete {words} 2>&1 </dev/null) || case $said in *'non-existent'*) ;; *) fail \"$said\" ;; esac",
         timer(&site.registry, &undo),
     );
     let what = format!("ufw delete {words}");
@@ -77,7 +81,7 @@ pub(super) async fn enable(
     let timer = timer(&site.registry, "ufw --force disable");
     let script = format!(
         "{SSH_PORTS}{SSH_ALLOWED}{timer} || fail 'no timer'\n\
-         ufw default deny incoming </dev/null >/dev/null && ufw --force enable </dev/null"
+         {ALONE} ufw default deny incoming </dev/null >/dev/null && {ALONE} ufw --force enable </dev/null"
     );
     let what = "ufw enable";
     Change::new(what, script).run(site, run).await?;

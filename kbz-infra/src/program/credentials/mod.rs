@@ -48,7 +48,7 @@ impl Credentials {
                 format!("there are no credentials in {}", path.display()),
             )
             .label(asked, "asked for here")
-            .help("`credentials init` makes the file with random passwords")
+            .help("`up` and `preview` make the file with random passwords")
             .into()),
         }
     }

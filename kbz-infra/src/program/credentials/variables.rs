@@ -1,5 +1,7 @@
 //! The variables that a credentials file holds.
 
+use crate::secret::Vault;
+
 /// What a variable holds, and so what its value must look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holds {
@@ -85,7 +87,7 @@ const fn added(name: &'static str, holds: Holds, initial: &'static str) -> Varia
 }
 
 /// Every variable, in the order of a new file.
-pub(super) static ALL: [Variable; 17] = [
+pub(super) static ALL: [Variable; 18] = [
     required(SUPERUSER.user, Holds::Role, "postgres"),
     required(SUPERUSER.password, Holds::Password, ""),
     required(REPLICATION.user, Holds::Role, "kb_repl"),
@@ -103,6 +105,7 @@ pub(super) static ALL: [Variable; 17] = [
     added(PGBOUNCER_STATS.password, Holds::Password, ""),
     added(HAPROXY_STATS.user, Holds::User, "stats"),
     added(HAPROXY_STATS.password, Holds::Password, ""),
+    added(Vault::STATE_KEY, Holds::Password, ""),
 ];
 
 /// The known variable of this name.
