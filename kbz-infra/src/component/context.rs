@@ -122,6 +122,29 @@ pub(crate) fn exact(
     }
 }
 
+impl BuildContext {
+    /// The context as an effect builds it, with a version for people in its tag.
+    pub(crate) fn versioned(self, version: impl Into<String>) -> crate::effect::BuildContext {
+        let files = self.files.into_iter().map(|(path, content)| {
+            let content = String::from_utf8_lossy(&content).into_owned();
+            let executable = content.starts_with("#!");
+            (
+                path,
+                crate::effect::ContextFile {
+                    content,
+                    executable,
+                },
+            )
+        });
+        crate::effect::BuildContext {
+            repository: self.repository,
+            version: version.into(),
+            files: files.collect(),
+            args: BTreeMap::new(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,6 @@
 use serde::{Serialize, Serializer};
 
 use crate::resource::Text;
-pub use crate::secret::Login;
 use crate::secret::{Form, InvalidSecretRef, SecretRef};
 
 /// Why a file cannot be rendered.

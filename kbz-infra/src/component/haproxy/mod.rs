@@ -2,3 +2,10 @@
 
 pub mod config;
 pub mod image;
+
+mod frontend;
+mod host;
+
+pub use frontend::{FrontendDraft, HaproxyFrontend};
+pub(crate) use host::HEALTH_PORT;
+pub use host::Haproxy;

@@ -5,3 +5,13 @@ pub mod image;
 pub mod memory;
 pub mod node_config;
 pub mod parameters;
+
+mod cluster;
+mod node;
+mod patroni_image;
+
+pub(crate) use cluster::base_os;
+pub use cluster::{PatroniCluster, Raft};
+pub use dcs_config::Synchronous;
+pub use node::PatroniNode;
+pub use patroni_image::{PatroniImage, PgVector};

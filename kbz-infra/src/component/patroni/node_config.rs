@@ -18,9 +18,10 @@ use serde_json::Value;
 use super::dcs_config::{DcsConfig, InvalidDcsConfig};
 use super::memory::{HostFacts, Memory, MemoryBudget, MemoryError};
 use super::parameters::{self, InvalidParameter, Parameter, Parameters};
-use crate::component::marked::{self, Login, RenderError, YamlSecret};
+use crate::component::marked::{self, RenderError, YamlSecret};
 use crate::ident::HostName;
 use crate::resource::Text;
+use crate::secret::Login;
 use crate::secret::SecretRef;
 
 /// Where things are inside the container.
@@ -302,7 +303,8 @@ impl NodeConfig {
                 deduplicate_heartbeat_logs: true,
             },
             restapi: RestApi {
-                listen: self.at(ports.rest),
+                // Every address: the operator asks on loopback, and the firewall keeps the rest out.
+                listen: format!("0.0.0.0:{}", ports.rest),
                 connect_address: self.at(ports.rest),
                 authentication: Credentials::of(&self.rest_api),
             },

@@ -19,9 +19,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use crate::component::marked::{Login, RenderError};
+use crate::component::marked::RenderError;
 use crate::resource::Text;
 use crate::secret::Form;
+use crate::secret::Login;
 
 /// Where things are inside the container.
 pub mod paths {

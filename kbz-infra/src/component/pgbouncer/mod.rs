@@ -2,3 +2,7 @@
 
 pub mod config;
 pub mod image;
+
+mod pooler;
+
+pub use pooler::{PgBouncer, PoolUpstream};
