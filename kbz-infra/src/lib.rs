@@ -35,11 +35,17 @@ pub use kbz_infra_macros::Resource;
 /// Everything that a program needs to name.
 pub mod prelude {
     pub use crate::Resource;
+    pub use crate::component::haproxy::{Haproxy, HaproxyFrontend};
+    pub use crate::component::patroni::{
+        PatroniCluster, PatroniImage, PatroniNode, PgVector, Raft, Synchronous,
+    };
+    pub use crate::component::pgbouncer::PgBouncer;
+    pub use crate::component::{BaseOs, HetznerLb, PgTenant};
     pub use crate::ident::{HostName, StackName, Urn};
-    pub use crate::primitive::*;
+    pub use crate::primitive::{Container, Directory, File, SystemdUnit};
     pub use crate::program::{
-        Component, DeclareExt as _, Handle, Host, Inventory, Program, Result, Role, Scope, Stack,
-        Versions,
+        Component, Credentials, DeclareExt as _, Handle, Host, Inventory, Program, Result, Role,
+        Scope, Stack, Versions,
     };
     pub use crate::resource::{Describe, Resource, Text};
     pub use crate::secret::SecretRef;

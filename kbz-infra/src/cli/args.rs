@@ -1,0 +1,159 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Exit code of a run that failed.
+pub(super) const FAILED: u8 = 1;
+/// Exit code of `preview --detailed-exitcode` when changes are pending.
+pub(super) const PENDING: u8 = 2;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, or nothing to do · 1 failed · 2 changes pending \
+(preview --detailed-exitcode)";
+
+/// Infrastructure as a typed Rust program.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Common {
+    /// The folder that holds kbz.toml and the program's inputs
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) stack_dir: Option<PathBuf>,
+    /// The environment of kbz.toml to work on
+    #[arg(long, global = true, value_name = "NAME", env = "KBZ_ENV")]
+    pub(super) env: Option<String>,
+    /// Goes ahead without asking; needed for real hosts where nobody can be asked
+    #[arg(long, short = 'y', global = true)]
+    pub(super) yes: bool,
+    /// Events or the plan as JSON, one object a line
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: Color,
+    /// How many steps run at once
+    #[arg(long, global = true, value_name = "N", default_value_t = 16)]
+    pub(super) parallel: usize,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Brings the world to what the program declares
+    Up {
+        #[command(flatten)]
+        view: View,
+        /// Stops at the first failure instead of finishing what does not depend on it
+        #[arg(long)]
+        fail_fast: bool,
+    },
+    /// Shows what `up` would do, and does nothing
+    Preview {
+        #[command(flatten)]
+        view: View,
+        /// Exit code 2 when changes are pending
+        #[arg(long)]
+        detailed_exitcode: bool,
+    },
+    /// Takes away everything that the stack has made
+    Destroy {
+        #[command(flatten)]
+        view: View,
+    },
+    /// Shows what the stack offers to its users
+    Outputs {
+        /// Only this one, bare, for a script
+        name: Option<String>,
+        /// Shows secrets in them
+        #[arg(long)]
+        show_secrets: bool,
+    },
+    /// Draws the resources and what depends on what
+    Graph {
+        /// The language of the picture
+        #[arg(long, default_value = "mermaid")]
+        format: Picture,
+    },
+    /// Writes every generated file to a folder, secrets by name
+    Render {
+        /// The folder
+        #[arg(long, short, value_name = "DIR", default_value = "rendered")]
+        out: PathBuf,
+    },
+    /// Tells why a resource is in the plan, or in the program at all
+    Why {
+        /// Its address, such as `file@db-master-01:/etc/patroni/patroni.yml`
+        resource: String,
+    },
+    /// Looks at the running system: one line a check
+    Doctor,
+    /// What is remembered of the stack
+    State {
+        #[command(subcommand)]
+        command: StateCommand,
+    },
+    /// Writes a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// The lab: production on one machine
+    #[command(disable_help_flag = true)]
+    Lab {
+        /// See `lab help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+        arguments: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StateCommand {
+    /// Lists the objects
+    List,
+    /// Shows one object
+    Show {
+        /// Its address
+        resource: String,
+    },
+}
+
+/// How much of a plan is shown.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct View {
+    /// Shows every host by itself, also where several are alike
+    #[arg(long)]
+    pub(super) expand: bool,
+    /// Shows the whole content of new files
+    #[arg(long)]
+    pub(super) contents: bool,
+}
+
+/// The languages of pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Picture {
+    /// Graphviz
+    Dot,
+    /// Mermaid, for Markdown
+    Mermaid,
+    /// A picture to open in a browser
+    Svg,
+}

@@ -1,0 +1,254 @@
+//! One command's view of the world: the environment, the program, the way to its hosts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::error::Failed;
+use super::rehearsal::{Rehearsal, Rehearsed, RehearsedBalancer, RehearsedHost};
+use crate::effect::{Action, Effect, Interpreter};
+use crate::graph::Graph;
+use crate::ident::{HostName, StackName, Urn};
+use crate::observe::{follow_up, observe};
+use crate::plan::{Plan, Planner, Request, probes};
+use crate::probe::{Observation, Seen, Site};
+use crate::program::{
+    BaseImages, Environment, EnvironmentKind, Environments, ImageBase, Program, Settings, Stack,
+};
+use crate::resource::{Claim, Record};
+use crate::state::Store;
+
+/// A program: what it declares on a stack.
+pub type Declare = fn(&mut Stack) -> crate::program::Result<()>;
+
+/// The environment and the program in it, before any host is asked.
+pub(super) struct Session {
+    pub(super) environment: Environment,
+    pub(super) program: Program,
+    pub(super) graph: Graph,
+    pub(super) folder: PathBuf,
+}
+
+/// What looking at the world gave.
+pub(super) struct Looked {
+    pub(super) plan: Plan,
+    pub(super) observation: Observation,
+    pub(super) elapsed: Duration,
+}
+
+impl Session {
+    /// Reads `kbz.toml`, runs the program, checks what it declares.
+    pub(super) fn open(
+        name: &StackName,
+        declare: Declare,
+        folder: &Path,
+        environment: Option<&str>,
+        lab: Option<&dyn Rehearsal>,
+    ) -> Result<Self, Failed> {
+        let environments = Environments::load(&folder.join("kbz.toml"), home().as_deref())?;
+        let environment = environments.get(environment)?.clone();
+        let settings = settings(&environment, folder, lab)?;
+        let mut stack = Stack::new(name.clone(), settings);
+        declare(&mut stack)?;
+        let program = stack.finish()?;
+        let graph = Graph::new(program.declarations.clone())?;
+        let findings = crate::lint::lint(&graph);
+        if findings.has_errors() {
+            return Err(Failed(findings));
+        }
+        let mut program = program;
+        program.warnings.extend(findings.findings().iter().cloned());
+        Ok(Self {
+            environment,
+            program,
+            graph,
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// The operator's own memory of the stack.
+    pub(super) fn store(&self) -> Store {
+        Store::open(&self.environment.state, self.graph.stack().clone())
+    }
+
+    /// The hosts that hold something of the stack.
+    pub(super) fn hosts(&self) -> BTreeSet<HostName> {
+        self.graph
+            .in_order()
+            .filter_map(|(urn, _)| urn.host().cloned())
+            .collect()
+    }
+
+    /// Reads the world and plans.
+    pub(super) async fn look(
+        &self,
+        interpreter: &Arc<dyn Interpreter>,
+        remembered: &BTreeMap<Urn, Record>,
+        request: Request,
+    ) -> Result<Looked, Failed> {
+        let begun = Instant::now();
+        let quiet = |_| {};
+        let asked = probes(&self.graph, &self.hosts(), remembered);
+        let observation = observe(interpreter, asked, &quiet).await;
+        let known = |urn: &Urn| self.graph.node(urn).is_some() || remembered.contains_key(urn);
+        let observation = follow_up(interpreter, observation, &known, &quiet).await;
+        let elapsed = begun.elapsed();
+        let planner = Planner::new(&self.graph, &observation, &self.program.vault, remembered);
+        let plan = planner.plan(request)?;
+        Ok(Looked {
+            plan,
+            observation,
+            elapsed,
+        })
+    }
+
+    /// Every file that the program generates, by `HOST/PATH`, and the context of every image;
+    /// secrets by name. Facts are those of the hosts; of a host that does not answer nothing is
+    /// written that depends on them.
+    pub(super) async fn generated(
+        &self,
+        interpreter: &Arc<dyn Interpreter>,
+    ) -> Result<BTreeMap<String, String>, Failed> {
+        let asked = probes(&self.graph, &self.hosts(), &BTreeMap::new());
+        let observation = observe(interpreter, asked, &|_| {}).await;
+        // As if nothing but the facts were there: then the plan makes every file.
+        let facts: Observation = observation
+            .iter()
+            .map(|(probe, seen)| {
+                let seen = match seen {
+                    Seen::Read(reading) => Seen::Read(reading.as_if_absent()),
+                    Seen::Unreachable(outage) => Seen::Unreachable(outage.clone()),
+                };
+                (probe.clone(), seen)
+            })
+            .collect();
+        let nothing = BTreeMap::new();
+        let planner = Planner::new(&self.graph, &facts, &self.program.vault, &nothing);
+        let plan = planner.plan(Request::Up)?;
+        let effects = plan.steps.into_iter().flat_map(|step| step.effects);
+        Ok(effects.flat_map(generated_by).collect())
+    }
+
+    /// What a lab must offer for the program.
+    pub(super) fn rehearsed(&self) -> Rehearsed {
+        let mut data: BTreeMap<HostName, BTreeSet<String>> = BTreeMap::new();
+        let mut balancers: BTreeMap<String, RehearsedBalancer> = BTreeMap::new();
+        for (_, _, claim) in self.graph.claims() {
+            match claim {
+                Claim::StoresData { host, path } => {
+                    data.entry(host).or_default().insert(path);
+                }
+                Claim::Balances {
+                    balancer, entry, ..
+                } => {
+                    balancers
+                        .entry(balancer.clone())
+                        .or_insert_with(|| RehearsedBalancer {
+                            name: balancer,
+                            address: entry.address,
+                            ports: BTreeSet::new(),
+                        })
+                        .ports
+                        .insert(entry.port);
+                }
+                _ => {}
+            }
+        }
+        let used = self.hosts();
+        let hosts = self
+            .program
+            .hosts
+            .iter()
+            .filter(|host| used.contains(&host.name));
+        Rehearsed {
+            folder: self.folder.clone(),
+            hosts: hosts
+                .map(|host| RehearsedHost {
+                    name: host.name.clone(),
+                    address: host.address,
+                    data: data.remove(&host.name).unwrap_or_default(),
+                })
+                .collect(),
+            balancers: balancers.into_values().collect(),
+        }
+    }
+}
+
+/// The texts that an effect writes.
+fn generated_by(effect: Effect) -> Vec<(String, String)> {
+    match (effect.site, effect.action) {
+        (Site::Host(host), Action::WriteFile { path, content, .. }) => {
+            vec![(format!("{host}{path}"), content.to_string())]
+        }
+        (_, Action::BuildImage(context)) => {
+            let folder = context.reference().replace([':', '/'], "_");
+            let files = context.files.into_iter();
+            files
+                .map(|(path, file)| (format!("images/{folder}/{path}"), file.content))
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// How many files a container may have open.
+const FILES: i64 = 65_536;
+/// The same in a lab, where it must fit into the limit of the machine that the hosts share.
+const LAB_FILES: i64 = 16_384;
+
+fn settings(
+    environment: &Environment,
+    folder: &Path,
+    lab: Option<&dyn Rehearsal>,
+) -> Result<Settings, Failed> {
+    let images = match &environment.base_images {
+        BaseImages::Official => ImageBase::Official,
+        BaseImages::Debian {
+            reference: Some(reference),
+        } => ImageBase::Debian {
+            reference: reference.clone(),
+        },
+        BaseImages::Debian { reference: None } => {
+            let lab = lab.ok_or_else(|| {
+                Failed::with_help(
+                    "kbz::cli::no-lab",
+                    format!(
+                        "the environment `{}` builds on the lab's image",
+                        environment.name
+                    ),
+                    "this program was built without a lab: name an image in kbz.toml",
+                )
+            })?;
+            ImageBase::Debian {
+                reference: lab.base_image(),
+            }
+        }
+    };
+    // All hosts of a lab share one machine; each database gets an equal part of the budget.
+    let memory_budget = match environment.kind {
+        EnvironmentKind::Lab => environment.memory.map(|bytes| bytes / 6),
+        EnvironmentKind::Hosts | EnvironmentKind::Sim => environment.memory,
+    };
+    Ok(Settings {
+        inventory: environment.inventory.clone(),
+        versions: environment.versions.clone(),
+        credentials: environment.credentials.clone(),
+        images,
+        memory_budget,
+        shared_clock: environment.kind == EnvironmentKind::Lab,
+        open_files: if environment.kind == EnvironmentKind::Lab {
+            LAB_FILES
+        } else {
+            FILES
+        },
+        immutable_files: environment.kind != EnvironmentKind::Lab,
+        tolerate_other_filesystems: environment.tolerate_other_filesystems,
+        ..Settings::new(folder)
+    })
+}
+
+/// The operator's home folder, where `~/` of `kbz.toml` leads.
+fn home() -> Option<PathBuf> {
+    std::env::home_dir()
+}
