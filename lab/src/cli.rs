@@ -19,6 +19,11 @@ use crate::spec::{LabName, LabSpec, lab_directory};
 use crate::status::LabStatus;
 use crate::{Lab, LabAccess};
 
+/// Where a lab keeps its files when nothing else is said.
+const STATE: &str = ".kbz";
+/// Where the application's login is looked for when nothing else is said.
+const CREDENTIALS: &str = "credentials/postgres.env";
+
 /// Which lab.
 #[derive(Debug, Clone, Args)]
 pub struct LabOptions {
@@ -26,7 +31,7 @@ pub struct LabOptions {
     #[arg(long, global = true, default_value = "kbz")]
     pub name: LabName,
     /// Folder below which the lab keeps its keys and settings.
-    #[arg(long, global = true, default_value = ".kbz")]
+    #[arg(long, global = true, default_value = STATE)]
     pub state: PathBuf,
     /// Events and results as JSON, one object per line.
     #[arg(long = "json", id = "lab-json", global = true)]
@@ -83,7 +88,7 @@ pub enum LabCommand {
         #[arg(long, default_value_t = 5432)]
         port: u16,
         /// File with the application's login; used where it exists.
-        #[arg(long, default_value = "credentials/postgres.env")]
+        #[arg(long, default_value = CREDENTIALS)]
         credentials: PathBuf,
         /// Arguments of `psql`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -136,6 +141,28 @@ impl LabProgram {
 }
 
 impl LabCommand {
+    /// Keeps the lab's files below the folder of a program, and takes its credentials, unless
+    /// other places were typed.
+    pub(crate) fn rooted_in(&mut self, folder: &Path, state: &str, logins: &str) {
+        if let Self::Psql { credentials, .. } = self
+            && *credentials == Path::new(CREDENTIALS)
+        {
+            *credentials = folder.join(logins);
+        }
+        let (Self::Up { lab, .. }
+        | Self::Down { lab, .. }
+        | Self::Status { lab }
+        | Self::Ssh { lab, .. }
+        | Self::Psql { lab, .. }
+        | Self::Fault { lab, .. }) = self
+        else {
+            return;
+        };
+        if lab.state == Path::new(STATE) {
+            lab.state = folder.join(state);
+        }
+    }
+
     /// Does it. The exit code is that of `ssh` or `psql` where one was run, and 1 for the
     /// status of a lab that is not up.
     pub async fn run(self, program: &LabProgram) -> Result<ExitCode> {
@@ -268,6 +295,17 @@ pub fn printer(as_json: bool, verbose: bool) -> Events {
             let _ = writeln!(io::stderr(), "{line}");
         }
     })
+}
+
+/// An event as a line for people, if it is worth one.
+pub(crate) fn describe_event(event: &LabEvent) -> Option<String> {
+    sentence(event, false)
+}
+
+/// Tells why a command failed.
+pub(crate) fn complain(report: &Report) {
+    // An error that nobody can read any more has its exit code.
+    let _ = writeln!(io::stderr(), "{report:?}");
 }
 
 /// An event as a line for people; `None` for what only a patient reader wants.

@@ -29,6 +29,7 @@ mod loops;
 mod machine;
 mod network;
 mod ports;
+mod rehearsal;
 pub mod rootfs;
 mod shell;
 mod spec;
@@ -44,6 +45,7 @@ pub use filelock::{FileLock, LockError, lock_subnet};
 pub use keys::KeyError;
 pub use machine::{Obstacle, PreflightError};
 pub use ports::PortError;
+pub use rehearsal::Rehearsal;
 pub use shell::{PsqlLogin, ShellError};
 pub use spec::{
     BalancerSpec, BastionSpec, DataDisk, HostSpec, LabName, LabSpec, Publish, SpecError,

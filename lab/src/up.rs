@@ -494,7 +494,7 @@ fn keep_program(directory: &Path, program: &Path) -> Result<(PathBuf, String), U
 }
 
 /// The machine's bundle of certificates.
-fn ca_bundle() -> Option<Vec<u8>> {
+pub(crate) fn ca_bundle() -> Option<Vec<u8>> {
     [
         "/etc/ssl/certs/ca-certificates.crt",
         "/etc/pki/tls/certs/ca-bundle.crt",
