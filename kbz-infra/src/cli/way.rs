@@ -193,15 +193,21 @@ fn docker_socket() -> Option<String> {
     host.strip_prefix("unix://").map(str::to_owned)
 }
 
+/// Bytes of a data disk of a modelled host.
+const DATA_DISK: u64 = 40 << 30;
+
+/// Empty hosts as the program needs them: each with its data directories on XFS.
 fn imagined(session: &Session, remark: &str) -> Way {
-    let used = session.hosts();
-    let hosts = session
-        .program
-        .hosts
-        .iter()
-        .filter(|host| used.contains(&host.name));
-    let hosts = hosts.map(|host| (host.name.clone(), host.address));
-    let world = World::empty(session.graph.stack().clone(), hosts);
+    let hosts = session.rehearsed().hosts;
+    let addresses = hosts.iter().map(|host| (host.name.clone(), host.address));
+    let world = World::empty(session.graph.stack().clone(), addresses);
+    let world = world.with(|universe| {
+        for host in &hosts {
+            for directory in &host.data {
+                universe.mount(&host.name, directory, "xfs", DATA_DISK);
+            }
+        }
+    });
     Way {
         interpreter: Arc::new(world),
         published: BTreeMap::new(),

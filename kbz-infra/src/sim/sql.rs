@@ -180,7 +180,10 @@ impl Sql {
             .map(|secret| run.vault.resolve(secret));
         let verifier = verifier.transpose();
         let verifier = verifier.map_err(|error| failed(&what, error.to_string()))?;
-        let mut missing = goal.member_of.iter().filter(|role| !self.has_role(role));
+        let mut missing = goal
+            .member_of
+            .iter()
+            .filter(|role| !predefined(role) && !self.has_role(role));
         if let Some(missing) = missing.next() {
             return Err(failed(what, format!("role \"{missing}\" does not exist")));
         }
@@ -286,4 +289,9 @@ fn available(name: &str) -> Option<&'static str> {
 
 fn offered(name: &str) -> (String, String) {
     (name.to_owned(), available(name).unwrap_or("1.0").to_owned())
+}
+
+/// Roles such as `pg_monitor` come with the server; nobody else may take a name like theirs.
+fn predefined(role: &str) -> bool {
+    role.starts_with("pg_")
 }
