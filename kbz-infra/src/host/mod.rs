@@ -4,15 +4,11 @@
 //! client for Hetzner's API, which is reached over HTTPS.
 
 mod builder;
-pub mod docker;
 mod engine;
-pub mod files;
 pub mod hetzner;
-pub mod http;
 mod interpreter;
 mod patroni;
 pub mod pool;
-pub mod postgres;
 mod read;
 mod registry;
 mod run;
