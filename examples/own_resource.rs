@@ -1,22 +1,25 @@
+// ANCHOR: all
 //! A kind of its own: the banner that a host shows before a login.
 //!
 //! `#[derive(Resource)]` writes what follows from the fields: the kind, the address, and what a
 //! change of each field means. What to read and what to do is written here, in the vocabulary of
 //! probes and effects; so preview, drift, recovery and simulation work for it as for any other.
 
+#![expect(clippy::disallowed_macros, reason = "an example shows what it did")]
+
 use std::process::ExitCode;
 
 use examples::{AnyError, rehearse};
+use kbz_infra::effect::Removal;
 use kbz_infra::effect::{Action, Effect, Owner, PreImage};
 use kbz_infra::prelude::*;
 use kbz_infra::probe::{Path, PathReading, Probe, Site};
-use kbz_infra::resource::{
-    Change, Context, Detail, Impact, Op, PlanError, Planned, Reason, Removal,
-};
+use kbz_infra::resource::{Change, Context, Detail, Impact, Op, PlanError, Planned, Reason};
 
 /// Where sshd finds the banner.
 const PATH: &str = "/etc/issue.net";
 
+// ANCHOR: fields
 /// The banner that a host shows before a login.
 #[derive(Debug, Clone, Resource)]
 #[resource(kind = "login-banner", host = "host", name = "name")]
@@ -29,6 +32,7 @@ struct LoginBanner {
     #[resource(impact = "reload")]
     contact: String,
 }
+// ANCHOR_END: fields
 
 impl LoginBanner {
     fn on(host: &HostName, greeting: &str, contact: &str) -> Self {
@@ -94,11 +98,14 @@ impl kbz_infra::resource::Resource for LoginBanner {
         self.address()
     }
 
+    // ANCHOR: probes
     fn probes(&self) -> Vec<Probe> {
         vec![Probe::host(&self.host, Self::query())]
     }
+    // ANCHOR_END: probes
 
     fn plan(&self, context: &Context<'_>) -> Result<Planned, PlanError> {
+        // ANCHOR: plan
         let change = match context.ask(&Site::Host(self.host.clone()), &Self::query())? {
             PathReading::Absent => Some(self.create()),
             PathReading::File(file) => {
@@ -122,12 +129,14 @@ impl kbz_infra::resource::Resource for LoginBanner {
                 });
             }
         };
+        // ANCHOR_END: plan
         Ok(Planned {
             goal: context.keyed(&self.goal_digest()),
             change,
         })
     }
 
+    // ANCHOR: removal
     fn removal(&self) -> Removal {
         let remove = Action::RemoveFile {
             path: PATH.to_owned(),
@@ -136,9 +145,10 @@ impl kbz_infra::resource::Resource for LoginBanner {
         Removal {
             probes: self.probes(),
             effects: vec![Effect::on(&self.host, remove)],
-            data_loss: false,
+            impact: Impact::None,
         }
     }
+    // ANCHOR_END: removal
 
     fn summary(&self) -> String {
         self.greeting.clone()
@@ -153,7 +163,7 @@ fn banners(stack: &mut Stack) -> Result<()> {
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, AnyError> {
-    let rehearsal = rehearse("install-01", banners).await?;
+    let rehearsal = rehearse(banners).await?;
     for step in &rehearsal.first.steps {
         println!("{} {}  {}", step.op.mark(), step.urn, step.summary);
     }
@@ -170,7 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_banner_is_made_once() {
-        let rehearsal = rehearse("install-01", banners).await.unwrap();
+        let rehearsal = rehearse(banners).await.unwrap();
         assert_eq!(rehearsal.first.count(Op::Create), 1);
         assert!(rehearsal.second.is_empty(), "{:?}", rehearsal.second.steps);
     }
@@ -188,3 +198,4 @@ mod tests {
         assert_eq!(difference.impact, Impact::Reload);
     }
 }
+// ANCHOR_END: all

@@ -1,5 +1,7 @@
 //! The smallest stack: one file on one host.
 
+#![expect(clippy::disallowed_macros, reason = "an example shows what it did")]
+
 use std::process::ExitCode;
 
 use examples::{AnyError, rehearse};
@@ -17,7 +19,7 @@ fn smallest(stack: &mut Stack) -> Result<()> {
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, AnyError> {
-    let rehearsal = rehearse("haproxy-01", smallest).await?;
+    let rehearsal = rehearse(smallest).await?;
     for step in &rehearsal.first.steps {
         println!("{} {}", step.op.mark(), step.urn);
     }
@@ -34,7 +36,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_file_is_made_once() {
-        let rehearsal = rehearse("haproxy-01", smallest).await.unwrap();
+        let rehearsal = rehearse(smallest).await.unwrap();
         let steps: Vec<String> = rehearsal
             .first
             .steps

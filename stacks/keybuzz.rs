@@ -33,8 +33,9 @@ fn keybuzz(stack: &mut Stack) -> Result<()> {
     let cluster = stack.add(
         PatroniCluster::new(secrets.cluster_name())
             .credentials(&secrets)
-            .dcs(Raft::default())
+            .dcs(Raft::voters::<3>())
             .synchronous(Synchronous::On)
+            .parameters(stack.settings().postgresql.clone())
             .clients(network),
     );
     stack.add_each(&db, |host| {

@@ -191,7 +191,8 @@ impl FieldOptions {
         if self.skip && said {
             let why = "a field that is skipped is no part of the description: nothing else can \
                        be said of it";
-            return Err(Error::new(field.span(), why));
+            let place = field.ident.as_ref().map_or(field.span(), Ident::span);
+            return Err(Error::new(place, why));
         }
         if let Some(impact) = &self.impact {
             if self.replace {

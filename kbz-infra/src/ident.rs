@@ -2,9 +2,13 @@
 //!
 //! A [`Urn`] is how a person names one managed object: `file@db-master-01:/etc/patroni/patroni.yml`,
 //! `pg-role:kb_app`. It is unique in a stack and stable from run to run.
+//!
+//! The same few names stand in every graph, observation, plan and record, so all of them are
+//! shared: a copy costs a pointer.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +26,7 @@ macro_rules! name_type {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks `text` and wraps it.
@@ -30,7 +34,7 @@ macro_rules! name_type {
                 let given = text.into();
                 let check: fn(&str) -> Result<(), &'static str> = $check;
                 match check(&given) {
-                    Ok(()) => Ok(Self(given)),
+                    Ok(()) => Ok(Self(given.into())),
                     Err(why) => Err(InvalidName { what: $what, given, why }),
                 }
             }
@@ -57,7 +61,7 @@ macro_rules! name_type {
 
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0
+                name.as_str().to_owned()
             }
         }
 
@@ -97,9 +101,13 @@ name_type!(
 );
 
 /// The address of one declared object: `KIND@HOST:NAME`, or `KIND:NAME` where no host holds it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Urn {
+pub struct Urn(Arc<Parts>);
+
+/// What an address is made of, in the order in which addresses are sorted.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Parts {
     kind: Kind,
     host: Option<HostName>,
     name: String,
@@ -124,31 +132,42 @@ impl Urn {
 
     fn make(kind: &str, host: Option<HostName>, name: String) -> Self {
         let kind = Kind::new(kind).expect("the kind of a resource is a constant DNS label");
-        Self { kind, host, name }
+        Self(Arc::new(Parts { kind, host, name }))
     }
 
     /// The kind of the object.
     pub fn kind(&self) -> &Kind {
-        &self.kind
+        &self.0.kind
     }
 
     /// The host that holds the object, if one does.
     pub fn host(&self) -> Option<&HostName> {
-        self.host.as_ref()
+        self.0.host.as_ref()
     }
 
     /// The name of the object among those of its kind and host.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 }
 
 impl fmt::Display for Urn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.host {
-            Some(host) => write!(f, "{}@{}:{}", self.kind, host, self.name),
-            None => write!(f, "{}:{}", self.kind, self.name),
+        let Parts { kind, host, name } = &*self.0;
+        match host {
+            Some(host) => write!(f, "{kind}@{host}:{name}"),
+            None => write!(f, "{kind}:{name}"),
         }
+    }
+}
+
+impl fmt::Debug for Urn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Urn")
+            .field("kind", &self.0.kind)
+            .field("host", &self.0.host)
+            .field("name", &self.0.name)
+            .finish()
     }
 }
 
@@ -169,11 +188,11 @@ impl FromStr for Urn {
             Some((kind, host)) => (kind, Some(HostName::new(host)?)),
             None => (head, None),
         };
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
             kind: Kind::new(kind)?,
             host,
             name: name.to_owned(),
-        })
+        })))
     }
 }
 

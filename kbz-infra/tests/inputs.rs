@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use kbz_infra::program::{Environments, Inventory, Role, Versions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use kbz_infra::ident::StackName;
+use kbz_infra::program::{Environments, Inventory, Role, Settings, Stack, Versions};
+use kbz_infra::secret::{SecretRef, Vault};
 
 fn stacks() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../stacks")
@@ -60,4 +64,54 @@ fn the_lab_is_the_default_environment_and_production_asks() {
         Inventory::load(environment.inventory.as_ref().unwrap()).unwrap();
         Versions::load(environment.versions.as_ref().unwrap()).unwrap();
     }
+}
+
+#[test]
+fn a_service_of_its_own_has_passwords_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = || {
+        Stack::new(
+            StackName::new("redis").unwrap(),
+            Settings::new(folder.path()),
+        )
+    };
+    let names = ["REDIS_PASS", "REDIS_REPLICA_PASS"];
+    let mut first = stack();
+    let secrets = first.secrets("credentials/redis.env", names).unwrap();
+    assert_eq!(secrets, names.map(SecretRef::new));
+    let made = first.finish().unwrap();
+    assert_eq!(made.warnings.len(), 1, "{:?}", made.warnings);
+    let file = folder.path().join("credentials/redis.env");
+    let permissions = std::fs::metadata(&file).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o777, 0o600);
+
+    // Read again, with one more: what is there stays.
+    let mut second = stack();
+    let more = ["REDIS_PASS", "REDIS_SENTINEL_PASS"];
+    second.secrets("credentials/redis.env", more).unwrap();
+    let completed = second.finish().unwrap();
+    let names: Vec<&str> = completed.vault.names().collect();
+    assert_eq!(
+        names,
+        [
+            Vault::STATE_KEY,
+            "REDIS_PASS",
+            "REDIS_REPLICA_PASS",
+            "REDIS_SENTINEL_PASS"
+        ]
+    );
+    let password = |vault: &Vault| vault.resolve(&SecretRef::new("REDIS_PASS")).unwrap();
+    assert_eq!(password(&made.vault), password(&completed.vault));
+}
+
+#[test]
+fn a_plain_name_is_no_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stack = Stack::new(
+        StackName::new("redis").unwrap(),
+        Settings::new(folder.path()),
+    );
+    let refused = stack.secrets("redis.env", ["REDIS_USER"]).unwrap_err();
+    assert_eq!(refused.0.findings()[0].code, "kbz::credentials::no-secret");
+    assert!(!folder.path().join("redis.env").exists());
 }

@@ -1,5 +1,7 @@
 //! From a container to a machine that answers.
 
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use bollard::models::{
@@ -221,22 +223,31 @@ pub(crate) async fn restart(
     Ok(())
 }
 
-/// The machines whose sshd does not greet, seen from the bastion.
-pub(crate) async fn silent<'a>(
+/// The machines that should greet and are not among those that do.
+pub(crate) fn silent<'a>(wanted: &'a [Wanted], greeting: &BTreeSet<Ipv4Addr>) -> Vec<&'a Wanted> {
+    let booting = wanted
+        .iter()
+        .filter(|one| one.readiness == Readiness::Boots);
+    booting
+        .filter(|one| !greeting.contains(&one.address))
+        .collect()
+}
+
+/// The machines whose sshd greets, seen from the bastion.
+pub(crate) async fn greeting(
     engine: &Engine,
     spec: &LabSpec,
-    wanted: &'a [Wanted],
-) -> Result<Vec<&'a Wanted>, EngineError> {
+) -> Result<BTreeSet<Ipv4Addr>, EngineError> {
     let bastion = Names(&spec.name).container(&spec.bastion.name);
-    let booting: Vec<&Wanted> = wanted
-        .iter()
-        .filter(|one| one.readiness == Readiness::Boots)
-        .collect();
-    let addresses: Vec<String> = booting.iter().map(|one| one.address.to_string()).collect();
+    let balancer = spec.balancer.as_ref().map(|balancer| balancer.address);
+    let machines = spec.machines().map(|(_, address)| address);
+    let booting = machines.filter(|address| Some(*address) != balancer);
+    let addresses: Vec<String> = booting.map(|address| address.to_string()).collect();
     let mut command = vec!["/usr/lib/kbz-lab/reach"];
     command.extend(addresses.iter().map(String::as_str));
     let greeting = engine.exec(&bastion, &command).await?;
-    let greeting: Vec<&str> = greeting.lines().collect();
-    let silent = |one: &&Wanted| !greeting.contains(&one.address.to_string().as_str());
-    Ok(booting.into_iter().filter(silent).collect())
+    Ok(greeting
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .collect())
 }

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use bollard::models::ContainerStateStatusEnum;
 use bollard::query_parameters::{
-    ListImagesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
-    RemoveVolumeOptionsBuilder, StartContainerOptions,
+    ListImagesOptionsBuilder, RemoveImageOptionsBuilder, StartContainerOptions,
 };
 use futures::stream::{FuturesUnordered, TryStreamExt};
 use thiserror::Error;
@@ -16,6 +15,7 @@ use crate::engine::{Engine, EngineError, gone_is_fine, request};
 use crate::event::{Events, LabEvent};
 use crate::filelock::{FileLock, LockError};
 use crate::loops;
+use crate::remove::{remove_container, remove_volume};
 use crate::spec::{LabName, lab_directory};
 
 /// A lab could not be removed.
@@ -173,44 +173,6 @@ async fn unprotect(engine: &Engine, id: &str) {
             .exec_any(id, &["chattr", "-R", "-f", "-i", "/etc"])
             .await,
     );
-}
-
-/// Removes a container, running or not.
-pub(crate) async fn remove_container(
-    engine: &Engine,
-    id: &str,
-    name: &str,
-    events: &Events,
-) -> Result<(), EngineError> {
-    let options = RemoveContainerOptionsBuilder::new()
-        .force(true)
-        .v(true)
-        .build();
-    let gone = gone_is_fine(engine.docker().remove_container(id, Some(options)).await)
-        .map_err(request(format!("remove container {name}")))?;
-    if gone {
-        events.send(LabEvent::Removed {
-            what: format!("container {name}"),
-        });
-    }
-    Ok(())
-}
-
-/// Removes a volume that no container uses any more.
-pub(crate) async fn remove_volume(
-    engine: &Engine,
-    name: &str,
-    events: &Events,
-) -> Result<(), EngineError> {
-    let options = RemoveVolumeOptionsBuilder::new().build();
-    let gone = gone_is_fine(engine.docker().remove_volume(name, Some(options)).await)
-        .map_err(request(format!("remove volume {name}")))?;
-    if gone {
-        events.send(LabEvent::Removed {
-            what: format!("volume {name}"),
-        });
-    }
-    Ok(())
 }
 
 /// Removes every image that labs have made; they are shared by all labs.

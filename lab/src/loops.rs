@@ -15,9 +15,9 @@ use futures::StreamExt;
 
 use crate::IMAGE_LABEL;
 use crate::container::Names;
-use crate::down::remove_container;
 use crate::engine::{Engine, EngineError, LAB_LABEL, request};
 use crate::event::{Events, LabEvent};
+use crate::remove::remove_container;
 use crate::spec::LabName;
 
 /// The loop devices bound to disks of a lab.

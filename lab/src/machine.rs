@@ -136,12 +136,11 @@ impl Machine {
         spec: &LabSpec,
         fresh: bool,
     ) -> Result<Self, PreflightError> {
-        let info = engine
-            .docker()
-            .info()
-            .await
-            .map_err(request("ask the engine about the machine".to_owned()))?;
-        let networks = engine.all_networks().await?;
+        let info = async {
+            let info = engine.docker().info().await;
+            info.map_err(request("ask the engine about the machine".to_owned()))
+        };
+        let (info, networks) = futures::try_join!(info, engine.all_networks())?;
         let missing_capabilities = missing(engine_capabilities());
         let mut obstacles = Vec::new();
         obstacles.extend(not_linux(&info));

@@ -88,10 +88,17 @@ impl Rehearse for Rehearsal {
         let Some(access) = LabAccess::read(&directory).map_err(|error| no_lab(&error))? else {
             return Ok(None);
         };
-        match Lab::status(&name).await {
-            Ok(status) if status.is_up() => way(&access, wanted).map(Some),
-            Ok(_) | Err(_) => Ok(None),
+        let status = Lab::status(&name).await.map_err(|error| no_lab(&error))?;
+        if status.machines.is_empty() {
+            return Ok(None);
         }
+        if !status.can_be_entered() {
+            return Err(NoLab {
+                what: format!("the lab {name} is there, and its bastion does not run"),
+                help: Some("`lab up` repairs it, `lab down` removes it".to_owned()),
+            });
+        }
+        way(&access, wanted).map(Some)
     }
 
     async fn command(&self, arguments: &[String], wanted: Option<&Rehearsed>) -> ExitCode {

@@ -47,6 +47,12 @@ impl LabStatus {
         !self.machines.is_empty() && self.machines.iter().all(well)
     }
 
+    /// Whether it has machines, and its hosts can be reached if they run: the bastion does.
+    pub fn can_be_entered(&self) -> bool {
+        let bastion = |one: &MachineStatus| one.role == "bastion" && one.state == "running";
+        self.machines.iter().any(bastion)
+    }
+
     /// Whether nothing of the lab is left.
     pub fn is_gone(&self) -> bool {
         self.machines.is_empty()

@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::access::{self, AccessError, HostAccess, LabAccess, ServiceAccess};
 use crate::boot::{self, Existing};
 use crate::container::{Context, KEYS_IN_BASTION, KEYS_LABEL, Names, Wanted};
-use crate::down::{remove_container, remove_lab, remove_volume};
+use crate::down::remove_lab;
 use crate::engine::{Engine, EngineError, FileEntry, LAB_LABEL, request};
 use crate::event::{Events, LabEvent};
 use crate::filelock::{FileLock, LockError};
@@ -25,6 +25,7 @@ use crate::keys::{KeyError, KeySet};
 use crate::machine::{Machine, PreflightError};
 use crate::network;
 use crate::ports::{PortError, Ports, published};
+use crate::remove::{remove_container, remove_volume};
 use crate::rootfs::{self, RootfsError};
 use crate::spec::{BalancerSpec, LabSpec, Publish, SpecError};
 
@@ -136,7 +137,20 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Where nothing is to be done, the question who greets is answered meanwhile.
     async fn make(&mut self) -> Result<LabAccess, UpError> {
+        let greeting = boot::greeting(self.engine, self.spec);
+        let (fitted, early) = tokio::join!(self.fit_all(), greeting);
+        let (access, wanted) = fitted?;
+        let all_greet = early.is_ok_and(|greeting| boot::silent(&wanted, &greeting).is_empty());
+        if self.changed || !all_greet {
+            self.greet(&wanted).await?;
+        }
+        Ok(access)
+    }
+
+    /// Everything but the proof that the machines answer.
+    async fn fit_all(&mut self) -> Result<(LabAccess, Vec<Wanted>), UpError> {
         let (host_image, base_image) = self.images().await?;
         self.networks().await?;
         self.remove_undeclared().await?;
@@ -147,8 +161,7 @@ impl<'a> Run<'a> {
         let access = self.access(&ports);
         access.write(&self.directory, &self.keys)?;
         self.hand_keys_to_bastion().await?;
-        self.greet(&wanted).await?;
-        Ok(access)
+        Ok((access, wanted))
     }
 
     async fn images(&self) -> Result<(String, String), UpError> {
@@ -206,7 +219,14 @@ impl<'a> Run<'a> {
     async fn ports(&self) -> Result<ChosenPorts, UpError> {
         let mut ports = Ports::default();
         let bastion = &self.spec.bastion;
-        let kept = self.kept_ports(&bastion.name).await?;
+        let kept_by_balancer = async {
+            match &self.spec.balancer {
+                Some(balancer) => self.kept_ports(&balancer.name).await,
+                None => Ok(HashMap::new()),
+            }
+        };
+        let (kept, kept_by_balancer) =
+            futures::try_join!(self.kept_ports(&bastion.name), kept_by_balancer)?;
         let ssh = ports.choose(
             &[Publish {
                 port: 22,
@@ -215,10 +235,7 @@ impl<'a> Run<'a> {
             &kept,
         )?;
         let balancer = match &self.spec.balancer {
-            Some(balancer) => {
-                let kept = self.kept_ports(&balancer.name).await?;
-                ports.choose(&balancer_ports(balancer), &kept)?
-            }
+            Some(balancer) => ports.choose(&balancer_ports(balancer), &kept_by_balancer)?,
             None => Vec::new(),
         };
         Ok(ChosenPorts {
@@ -336,7 +353,8 @@ impl<'a> Run<'a> {
     /// Every host greets through the bastion, if need be after a restart or a new start.
     async fn greet(&mut self, wanted: &[Wanted]) -> Result<(), UpError> {
         for attempt in [Attempt::Restart, Attempt::Remake, Attempt::GiveUp] {
-            let silent = boot::silent(self.engine, self.spec, wanted).await?;
+            let greeting = boot::greeting(self.engine, self.spec).await?;
+            let silent = boot::silent(wanted, &greeting);
             if silent.is_empty() {
                 return Ok(());
             }

@@ -3,22 +3,20 @@
 //! The programs run in the images that the library itself describes, built here from a Debian
 //! base of the lab's own; nothing is pulled, and no container has a network.
 
+mod images;
 #[path = "../../kbz-infra/tests/sample/mod.rs"]
 mod sample;
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::sync::LazyLock;
 
-use kbz_infra::component::BuildContext;
+use images::{BASES, accepted, build, consume, run, shown};
 use kbz_infra::component::haproxy::image as haproxy_image;
 use kbz_infra::component::patroni::image::PatroniImageSpec;
 use kbz_infra::component::pgbouncer::image as pgbouncer_image;
 use kbz_infra::component::unit::Unit;
-use kbz_infra::resource::Text;
+use kbz_infra::secret::Text;
 use kbz_infra::secret::Vault;
-use kbz_lab::{Engine, Events, rootfs};
 use secrecy::SecretString;
 
 /// Passwords that a careless writer of YAML or of `userlist.txt` would break.
@@ -34,7 +32,6 @@ const PASSWORDS: [(&str, &str); 5] = [
 static IMAGES: LazyLock<Images> = LazyLock::new(Images::build);
 
 struct Images {
-    host: String,
     patroni: String,
     haproxy: String,
     pgbouncer: String,
@@ -42,103 +39,14 @@ struct Images {
 
 impl Images {
     fn build() -> Self {
-        let (base, host) = tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let engine = Engine::connect().await.expect(
-                "these tests need Docker: start dockerd, or point DOCKER_HOST at its socket",
-            );
-            let bundle = std::fs::read("/etc/ssl/certs/ca-certificates.crt").ok();
-            let events = Events::silent();
-            let base = rootfs::ensure(&engine, &rootfs::debian_base(bundle), &events).await;
-            let host = rootfs::ensure(&engine, &rootfs::host(), &events).await;
-            (base.unwrap(), host.unwrap())
-        });
-        let patroni = PatroniImageSpec::debian(&base).build_context().unwrap();
+        let base = &BASES.debian;
+        let patroni = PatroniImageSpec::debian(base).build_context().unwrap();
         Self {
-            host,
             patroni: build(&patroni),
-            haproxy: build(&haproxy_image::debian(&base).unwrap()),
-            pgbouncer: build(&pgbouncer_image::debian(&base).unwrap()),
+            haproxy: build(&haproxy_image::debian(base).unwrap()),
+            pgbouncer: build(&pgbouncer_image::debian(base).unwrap()),
         }
     }
-}
-
-/// Builds an image unless the engine has it: its name follows its content.
-fn build(context: &BuildContext) -> String {
-    let reference = context.reference();
-    let known = Command::new("docker")
-        .args(["image", "inspect", &reference])
-        .output()
-        .expect("these tests need the docker command");
-    if !known.status.success() {
-        let folder = tempfile::tempdir().unwrap();
-        for (path, content) in context.files() {
-            std::fs::write(folder.path().join(path), content).unwrap();
-        }
-        // The builder that every engine has.
-        let built = Command::new("docker")
-            .env("DOCKER_BUILDKIT", "0")
-            .args(["build", "-q", "-t", &reference])
-            .arg(folder.path())
-            .output()
-            .unwrap();
-        assert!(built.status.success(), "{reference}: {}", shown(&built));
-    }
-    reference
-}
-
-/// A container without a network that gets `files` in `/tmp/files` and runs `script` there.
-fn consume(image: &str, files: &[(&str, &str)], script: &str) -> Output {
-    let script = format!("mkdir /tmp/files && cd /tmp/files && tar -x || exit 9\n{script}");
-    run(image, &["--entrypoint", "bash"], &["-c", &script], files)
-}
-
-fn run(image: &str, options: &[&str], command: &[&str], files: &[(&str, &str)]) -> Output {
-    let mut child = Command::new("docker")
-        .args([
-            "run",
-            "--rm",
-            "-i",
-            "--network",
-            "none",
-            "--cap-drop",
-            "ALL",
-        ])
-        .args(options)
-        .arg(image)
-        .args(command)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("these tests need the docker command");
-    // What does not read its input may be gone before all of it is written.
-    let _ = child.stdin.take().unwrap().write_all(&archive(files));
-    child.wait_with_output().unwrap()
-}
-
-fn archive(files: &[(&str, &str)]) -> Vec<u8> {
-    let mut archive = tar::Builder::new(Vec::new());
-    for (path, content) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(content.len() as u64);
-        header.set_mode(0o755);
-        archive
-            .append_data(&mut header, Path::new(path), content.as_bytes())
-            .unwrap();
-    }
-    archive.into_inner().unwrap()
-}
-
-fn shown(output: &Output) -> String {
-    let out = String::from_utf8_lossy(&output.stdout);
-    let err = String::from_utf8_lossy(&output.stderr);
-    format!("{}\n{out}{err}", output.status)
-}
-
-fn accepted(output: &Output) -> String {
-    let shown = shown(output);
-    assert!(output.status.success(), "{shown}");
-    shown
 }
 
 fn resolved(text: &Text) -> String {
@@ -249,7 +157,7 @@ fn systemd_accepts_the_units() {
         .map(|(name, text)| (name.as_str(), text.as_str()))
         .collect();
     let output = consume(
-        &IMAGES.host,
+        &BASES.host,
         &files,
         "systemd-analyze verify --man=no ./*.service",
     );

@@ -5,6 +5,8 @@
 //! and the end. It takes the subnet's lock, so that two runs on one machine wait for each
 //! other, and a subnet of its own, so that a lab with production's addresses may run beside.
 
+#![allow(clippy::disallowed_methods, reason = "a test prepares its own world")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};

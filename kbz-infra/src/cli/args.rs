@@ -4,13 +4,22 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Exit code of a run that failed.
+/// Exit code of a run that failed, or that could not do everything.
 pub(super) const FAILED: u8 = 1;
 /// Exit code of `preview --detailed-exitcode` when changes are pending.
 pub(super) const PENDING: u8 = 2;
+/// Exit code of a run that was asked to stop and finished what it had begun.
+pub(super) const STOPPED: u8 = 3;
+/// Exit code of a run that was left at once: that of every program that Ctrl-C ends.
+pub(super) const ABANDONED: u8 = 130;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, or nothing to do · 1 failed · 2 changes pending \
-(preview --detailed-exitcode)";
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, or nothing to do
+  1    failed, or not everything could be done
+  2    changes pending (preview --detailed-exitcode), or a command line that makes no sense
+  3    stopped by Ctrl-C: what had begun was finished, `up` goes on from there
+  130  left at once by a second Ctrl-C; the next run looks at what was under way";
 
 /// Infrastructure as a typed Rust program.
 #[derive(Debug, Parser)]
@@ -34,21 +43,32 @@ pub(super) struct Common {
     /// Goes ahead without asking; needed for real hosts where nobody can be asked
     #[arg(long, short = 'y', global = true)]
     pub(super) yes: bool,
-    /// Events or the plan as JSON, one object a line
+    /// Events and results as JSON, one value a line
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(super) color: Color,
     /// How many steps run at once
-    #[arg(long, global = true, value_name = "N", default_value_t = 16)]
+    #[arg(long, global = true, value_name = "N", default_value_t = 16, value_parser = at_least_one)]
     pub(super) parallel: usize,
+    /// Draws where the time of `up` or `destroy` went (SVG)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) timings: Option<PathBuf>,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one step has to run at a time".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("it must be a number, such as 16".to_owned()),
+    }
 }
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
+    /// On a terminal that can, unless `NO_COLOR` is set
     Auto,
     /// Always
     Always,

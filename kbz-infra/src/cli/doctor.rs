@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::looked::Looked;
 use super::row::{Row, screen as laid_out};
 use super::screen::Screen;
-use super::session::{Looked, Session};
+use super::session::Session;
 use crate::plan::StuckBy;
 use crate::probe::{ClusterReading, LoadBalancerReading, MemberRole, Observation, Reading, Seen};
-use crate::resource::Impact;
 
 /// The outcome of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,7 +88,10 @@ fn hosts(observation: &Observation) -> Vec<Check> {
                 format!("look at the host; `ssh {host}` should answer"),
             ),
             (None, Some(facts)) => {
-                let docker = facts.docker.as_deref().unwrap_or("no Docker");
+                let docker = facts.docker.as_deref();
+                let docker = docker.map_or("no Docker".to_owned(), |version| {
+                    format!("Docker {version}")
+                });
                 Check::well(
                     "hosts",
                     format!(
@@ -265,32 +268,37 @@ pub(super) fn draw(checks: &[Check], screen: Screen) -> String {
     }
     let mut rows = Vec::new();
     let mut group = "";
-    for check in checks.iter().filter(|check| check.fault.is_none()) {
+    let well = checks.iter().filter(|check| check.fault.is_none());
+    for check in well {
         if check.group != group {
             group = check.group;
             rows.push(Row::text(group));
         }
-        rows.push(
-            Row::text(format!("✓ {}", check.text))
-                .indent(1)
-                .impact(Impact::None),
-        );
+        rows.push(Row::check(true, &check.text).indent(1));
     }
-    let ill: Vec<&Check> = checks
+    let ill: Vec<(&Check, &Fault)> = checks
         .iter()
-        .filter(|check| check.fault.is_some())
+        .filter_map(|check| Some((check, check.fault.as_ref()?)))
         .collect();
-    for check in &ill {
-        let Some(fault) = &check.fault else { continue };
-        rows.push(
-            Row::text(format!("× {}    {}", check.text, fault.what)).impact(Impact::DataLoss),
+    for alike in ill.chunk_by(|(_, one), (_, other)| one.cure == other.cure) {
+        for (check, fault) in alike.iter().take(SHOWN) {
+            rows.push(Row::check(false, &check.text).note(&fault.what));
+        }
+        if alike.len() > SHOWN {
+            rows.push(Row::text(format!("… and {} more", alike.len() - SHOWN)).indent(1));
+        }
+        rows.extend(
+            alike
+                .first()
+                .map(|(_, fault)| Row::text(&fault.cure).indent(2)),
         );
-        rows.push(Row::text(fault.cure.clone()).indent(2));
     }
-    rows.push(Row::text(format!(
-        "{} well · {} ill",
-        checks.len() - ill.len(),
-        ill.len()
-    )));
-    laid_out(&rows, screen.style)
+    rows.push(Row::check(
+        ill.is_empty(),
+        format!("{} well · {} ill", checks.len() - ill.len(), ill.len()),
+    ));
+    laid_out(&rows, screen.result_style)
 }
+
+/// More checks than this that one thing cures are counted, not shown.
+const SHOWN: usize = 8;

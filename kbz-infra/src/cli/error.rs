@@ -67,13 +67,13 @@ impl From<NoLab> for Failed {
 
 impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
-        Self::new("kbz::state", crate::component::error_chain(&error))
+        Self::new("kbz::state", crate::diag::error_chain(&error))
     }
 }
 
 impl From<RunError> for Failed {
     fn from(error: RunError) -> Self {
-        Self::new("kbz::run", crate::component::error_chain(&error))
+        Self::new("kbz::run", crate::diag::error_chain(&error))
     }
 }
 

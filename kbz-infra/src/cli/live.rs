@@ -36,6 +36,9 @@ struct Running {
     last: String,
 }
 
+/// Columns before the text of a step that runs.
+const SPINNER: usize = 4;
+
 /// Shorter steps leave no line behind on a terminal: they would scroll away what matters.
 const WORTH_A_LINE: Duration = Duration::from_millis(1500);
 
@@ -137,13 +140,13 @@ impl Live {
         };
         let seconds = running.begun.elapsed().as_secs();
         let said = match bytes {
-            Some((done, total)) => {
-                format!("{text}  {} / {} MB", done / 1_000_000, total / 1_000_000)
-            }
+            Some((done, total)) => transferred(done, total),
             None => text.to_owned(),
         };
         if let Some(bar) = &running.bar {
-            bar.set_message(format!("{}    {said}   {seconds} s", running.urn));
+            let room = self.screen.style.width.saturating_sub(SPINNER);
+            let told = format!("    {said}   {seconds} s");
+            bar.set_message(beside(&running.urn.to_string(), &told, room));
         } else if bytes.is_none() && running.last != text {
             let line = format!("  … {}  {text}", running.urn);
             text.clone_into(&mut running.last);
@@ -193,6 +196,28 @@ impl Live {
     }
 }
 
+/// A name and what is told of it in so many columns: the name is cut first.
+fn beside(name: &str, told: &str, room: usize) -> String {
+    const SHORTEST: usize = 24;
+    let left = room.saturating_sub(told.chars().count()).max(SHORTEST);
+    if name.chars().count() <= left {
+        return format!("{name}{told}");
+    }
+    let cut: String = name.chars().take(left - 1).collect();
+    format!("{cut}…{told}")
+}
+
+/// `████░░░░  200 / 400 MB`.
+fn transferred(done: u64, total: u64) -> String {
+    const CELLS: u64 = 16;
+    let full = (done.min(total) * CELLS)
+        .checked_div(total)
+        .unwrap_or_default();
+    let cells = (0..CELLS).map(|cell| if cell < full { '█' } else { '░' });
+    let cells: String = cells.collect();
+    format!("{cells}  {} / {} MB", done / 1_000_000, total / 1_000_000)
+}
+
 fn plain_style() -> ProgressStyle {
     ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
@@ -213,5 +238,21 @@ pub(super) fn seconds(milliseconds: u64) -> String {
             milliseconds / 60_000,
             milliseconds / 1000 % 60
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_it_is_stays_where_a_name_is_cut() {
+        let told = format!("    {}   7 s", transferred(200_000_000, 400_000_000));
+        assert_eq!(told, "    ████████░░░░░░░░  200 / 400 MB   7 s");
+        let name = "image@haproxy-01:kbz-haproxy:3.0.11-f6870e36c3d6";
+        let narrow = beside(name, &told, 76);
+        assert_eq!(narrow.chars().count(), 76);
+        assert!(narrow.starts_with("image@haproxy-01:") && narrow.ends_with(&told));
+        assert_eq!(beside(name, &told, 120), format!("{name}{told}"));
     }
 }

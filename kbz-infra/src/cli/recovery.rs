@@ -2,27 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use crate::state::{Fate, OpId, Recovery};
+use super::row::{Row, Style, screen};
+use crate::state::{Fate, Left, OpId, Recovery};
 
-/// The lines of `screens.md`'s "after a crash": what was open, and what became of it.
-pub(super) fn draw(recovery: &Recovery, fates: &BTreeMap<OpId, Fate>) -> String {
+/// What was open when the last run broke off, and what became of it.
+pub(super) fn draw(recovery: &Recovery, fates: &BTreeMap<OpId, Fate>, style: Style) -> String {
     let holder = &recovery.holder;
-    let mut lines = vec![
-        format!(
-            "the last run ({}, pid {} on {}) ended without saying so",
-            holder.started, holder.pid, holder.host
-        ),
-        format!(
-            "  {} of its effects were open; looked at the hosts:",
-            recovery.open.len()
-        ),
+    let open = recovery.open.len();
+    let mut rows = vec![
+        Row::text(match recovery.left {
+            Left::Silently => format!("the last run ended without saying so ({holder})"),
+            Left::OnPurpose => format!("the last run was left at once ({holder})"),
+        }),
+        Row::text(match open {
+            1 => "1 of its effects was open; looked at the hosts:".to_owned(),
+            many => format!("{many} of its effects were open; looked at the hosts:"),
+        })
+        .indent(1),
     ];
-    for open in &recovery.open {
-        let intent = &open.intent;
-        let fate = fates.get(&intent.op).map_or("is not known", told);
-        lines.push(format!("    {}    {fate}", intent.urn));
-    }
-    lines.join("\n")
+    rows.extend(recovery.open.iter().map(|open| {
+        let fate = fates.get(&open.intent.op).map_or("is not known", told);
+        Row::text(open.intent.urn.to_string()).note(fate).indent(2)
+    }));
+    screen(&rows, style)
 }
 
 fn told(fate: &Fate) -> &'static str {

@@ -17,7 +17,9 @@ pub struct Style {
 }
 
 /// The column at which notes start, where the text before leaves room.
-const NOTE_COLUMN: usize = 52;
+fn note_column(style: Style) -> usize {
+    if style.width < 100 { 52 } else { 56 }
+}
 
 /// One line of a screen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,6 +82,16 @@ impl Row {
         }
     }
 
+    /// A line of a check that went well or ill.
+    pub fn check(well: bool, text: impl Into<String>) -> Self {
+        Self {
+            mark: Some(if well { '✓' } else { '×' }),
+            text: text.into(),
+            tone: if well { Tone::Good } else { Tone::Danger },
+            ..Self::default()
+        }
+    }
+
     /// A line of a unified diff: its first character is its mark.
     pub fn diff(line: &str) -> Self {
         let tone = match line.chars().next() {
@@ -100,7 +112,7 @@ impl Row {
         self.tone = match impact {
             Impact::None | Impact::Reload => Tone::Good,
             Impact::Restart | Impact::Switchover => Tone::Change,
-            Impact::Recreate | Impact::DataLoss => Tone::Danger,
+            Impact::Recreate | Impact::ServiceEnds | Impact::DataLoss => Tone::Danger,
         };
         self
     }
@@ -130,35 +142,46 @@ impl Row {
             left.push(mark);
             left.push(' ');
         }
-        let hanging = width(&left);
-        left.push_str(&self.text);
-        let mut plain = left;
-        let mut lines = Vec::new();
+        let further = " ".repeat(width(&left) + 2);
+        let mut lines = wrapped(&self.text, style.width, &left, &further);
+        let line = lines.pop().unwrap_or(left);
+        let room = style.width.saturating_sub(width(&line));
+        if taken(&self.note) + taken(&self.place) <= room {
+            lines.push(self.beside(line, style));
+        } else if !self.note.is_empty() && taken(&self.place) <= room {
+            // The note moves below, the place stays.
+            lines.push(at_the_margin(line, &self.place, style));
+            lines.extend(wrapped(&self.note, style.width, &further, &further));
+        } else {
+            lines.push(line);
+            let mut last = String::new();
+            if !self.note.is_empty() {
+                lines.extend(wrapped(&self.note, style.width, &further, &further));
+                let noted = lines.last().map_or(0, |line| width(line));
+                if noted + taken(&self.place) <= style.width {
+                    last = lines.pop().unwrap_or_default();
+                }
+            }
+            if !(last.is_empty() && self.place.is_empty()) {
+                lines.push(at_the_margin(last, &self.place, style));
+            }
+        }
+        self.painted_all(&lines, style)
+    }
+
+    /// A line with note and place beside it.
+    fn beside(&self, mut line: String, style: Style) -> String {
         if !self.note.is_empty() {
-            let start = NOTE_COLUMN.max(width(&plain) + 2);
-            if start + width(&self.note) <= style.width {
-                plain.push_str(&" ".repeat(start - width(&plain)));
-                plain.push_str(&self.note);
-            } else {
-                lines.push(std::mem::take(&mut plain));
-                plain = format!("{}{}", " ".repeat(hanging + 2), self.note);
-            }
+            let last = style.width - taken(&self.place) - width(&self.note);
+            pad(&mut line, last.min(note_column(style)));
+            line.push_str(&self.note);
         }
-        if !self.place.is_empty() {
-            let taken = width(&plain) + 2 + width(&self.place);
-            if taken <= style.width {
-                let gap = style.width - width(&plain) - width(&self.place);
-                plain.push_str(&" ".repeat(gap));
-                plain.push_str(&self.place);
-            } else {
-                lines.push(std::mem::take(&mut plain));
-                plain = format!("{}{}", " ".repeat(hanging + 2), self.place);
-            }
-        }
-        lines.push(plain);
-        let painted = lines
-            .iter()
-            .map(|line| self.painted(line.trim_end(), style));
+        at_the_margin(line, &self.place, style)
+    }
+
+    fn painted_all(&self, lines: &[String], style: Style) -> String {
+        let lines = lines.iter();
+        let painted = lines.map(|line| self.painted(line.trim_end(), style));
         painted.collect::<Vec<_>>().join("\n")
     }
 
@@ -169,6 +192,38 @@ impl Row {
             line.to_owned()
         }
     }
+}
+
+/// Columns that a text beside another takes, with the gap before it.
+fn taken(text: &str) -> usize {
+    if text.is_empty() { 0 } else { width(text) + 2 }
+}
+
+/// A text in lines of a width; the first begins with `first`, those after it with `further`.
+fn wrapped(text: &str, width: usize, first: &str, further: &str) -> Vec<String> {
+    let options = textwrap::Options::new(width)
+        .initial_indent(first)
+        .subsequent_indent(further)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    let lines = textwrap::wrap(text, options).into_iter();
+    lines.map(std::borrow::Cow::into_owned).collect()
+}
+
+/// A line with a text at the right margin.
+fn at_the_margin(mut line: String, text: &str, style: Style) -> String {
+    if !text.is_empty() {
+        pad(&mut line, style.width.saturating_sub(width(text)));
+        line.push_str(text);
+    }
+    line
+}
+
+/// Fills a line up to a column, with two spaces at least.
+fn pad(line: &mut String, column: usize) {
+    let gap = column.saturating_sub(width(line)).max(2);
+    line.push_str(&" ".repeat(gap));
 }
 
 /// Columns that a text takes. Every character of ours takes one.
@@ -184,4 +239,75 @@ pub(crate) fn screen(rows: &[Row], style: Style) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(row: &Row, width: usize) -> Vec<String> {
+        let style = Style {
+            width,
+            color: false,
+        };
+        row.draw(style).lines().map(str::to_owned).collect()
+    }
+
+    fn row() -> Row {
+        let text = "patroni-node on db-master-01, db-slave-01, db-slave-02";
+        Row::change(Op::Update, text)
+            .note("3 alike, shown once")
+            .place("stacks/keybuzz.rs:40")
+    }
+
+    #[test]
+    fn a_note_and_a_place_move_below_only_where_they_must() {
+        let one = drawn(&row(), 110);
+        assert_eq!(one.len(), 1, "{one:#?}");
+        assert!(
+            one[0].contains("db-slave-02  3 alike, shown once  "),
+            "{one:#?}"
+        );
+        assert!(one[0].ends_with("stacks/keybuzz.rs:40"), "{one:#?}");
+        let two = drawn(&row(), 80);
+        assert!(
+            two[0].ends_with("db-slave-02    stacks/keybuzz.rs:40"),
+            "{two:#?}"
+        );
+        assert_eq!(two[1..], ["    3 alike, shown once"]);
+        let narrow = drawn(&row(), 50);
+        assert_eq!(
+            narrow,
+            [
+                "~ patroni-node on db-master-01, db-slave-01,",
+                "    db-slave-02               stacks/keybuzz.rs:40",
+                "    3 alike, shown once",
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_wider_than_the_screen_and_nothing_is_lost() {
+        let long = format!("-  {}", "shared_buffers: 128MB ".repeat(9));
+        for width in 40..170 {
+            for row in [row(), row().indent(3), Row::diff(&long).indent(4)] {
+                let lines = drawn(&row, width);
+                let widest = lines.iter().map(|line| line.chars().count()).max();
+                assert!(widest <= Some(width), "{width}: {lines:#?}");
+                let words = |text: &str| text.split_whitespace().count();
+                let all = format!("{} {} {}", row.text, row.note, row.place);
+                let mark = usize::from(row.mark.is_some());
+                assert_eq!(words(&lines.join("\n")), words(&all) + mark, "{lines:#?}");
+            }
+        }
+    }
+
+    #[test]
+    fn colour_changes_no_text() {
+        let style = |color| Style { width: 80, color };
+        let plain = row().draw(style(false));
+        let coloured = row().draw(style(true));
+        assert_ne!(plain, coloured);
+        assert_eq!(console::strip_ansi_codes(&coloured), plain);
+    }
 }

@@ -8,12 +8,17 @@ use crate::diag::{FileSources, Renderer, Report};
 
 /// Columns of a screen that does not say how wide it is.
 const DEFAULT_WIDTH: usize = 100;
+/// Below this nothing can be laid out.
+const NARROWEST: usize = 40;
 
 /// Where and how a command writes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Screen {
+    /// How remarks and progress are drawn, on stderr.
     pub(super) style: Style,
-    /// Whether a person watches: both a terminal, and no `--json`.
+    /// How results are drawn, on stdout.
+    pub(super) result_style: Style,
+    /// Whether a person watches: a terminal that can be drawn upon, and no `--json`.
     pub(super) live: bool,
     pub(super) json: bool,
 }
@@ -21,22 +26,25 @@ pub(super) struct Screen {
 impl Screen {
     /// The screen of this process.
     pub(super) fn of_process(color: Color, json: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let width = terminal
-            .then(|| console::Term::stderr().size_checked())
-            .flatten()
-            .map_or(DEFAULT_WIDTH, |(_, columns)| usize::from(columns));
-        let color = match color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => {
-                let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                terminal && !no_color
-            }
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let style = |term: &console::Term, terminal: bool| Style {
+            width: terminal
+                .then(|| term.size_checked())
+                .flatten()
+                .map_or(DEFAULT_WIDTH, |(_, columns)| usize::from(columns))
+                .max(NARROWEST),
+            color: match color {
+                Color::Always => true,
+                Color::Never => false,
+                Color::Auto => terminal && !dumb && !set("NO_COLOR"),
+            },
         };
+        let terminal = std::io::stderr().is_terminal();
         Self {
-            style: Style { width, color },
-            live: terminal && !json,
+            style: style(&console::Term::stderr(), terminal),
+            result_style: style(&console::Term::stdout(), std::io::stdout().is_terminal()),
+            live: terminal && !dumb && !json,
             json,
         }
     }
@@ -50,8 +58,13 @@ impl Screen {
     /// Tells a person something; a newline is added.
     pub(super) fn say(self, text: &str) {
         if !self.json {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            Self::remark(text);
         }
+    }
+
+    /// Tells a person something beside a result for machines; a newline is added.
+    pub(super) fn remark(text: &str) {
+        let _ = writeln!(std::io::stderr(), "{text}");
     }
 
     /// Shows findings.
@@ -60,7 +73,7 @@ impl Screen {
             return;
         }
         if self.json {
-            Self::result(&format!("{}\n", Renderer::json(report)));
+            Self::result(&Renderer::json(report));
             return;
         }
         let here = std::env::current_dir().unwrap_or_default();

@@ -3,20 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::checked::{Checked, checked};
 use super::error::Failed;
+use super::looked::Looked;
 use super::rehearsal::{Rehearsal, Rehearsed, RehearsedBalancer, RehearsedHost};
+use super::timings::{Phase, Timings};
+use crate::effect::Record;
 use crate::effect::{Action, Effect, Interpreter};
 use crate::graph::Graph;
 use crate::ident::{HostName, StackName, Urn};
 use crate::observe::{follow_up, observe};
-use crate::plan::{Plan, Planner, Request, probes};
+use crate::plan::{Planner, Request, probes};
 use crate::probe::{Observation, Seen, Site};
 use crate::program::{
     BaseImages, Environment, EnvironmentKind, Environments, ImageBase, Program, Settings, Stack,
 };
-use crate::resource::{Claim, Record};
+use crate::resource::Claim;
 use crate::state::Store;
 
 /// A program: what it declares on a stack.
@@ -25,16 +29,13 @@ pub type Declare = fn(&mut Stack) -> crate::program::Result<()>;
 /// The environment and the program in it, before any host is asked.
 pub(super) struct Session {
     pub(super) environment: Environment,
+    /// The name of an environment whose hosts are simulated, if there is one.
+    pub(super) simulated: Option<String>,
     pub(super) program: Program,
     pub(super) graph: Graph,
     pub(super) folder: PathBuf,
-}
-
-/// What looking at the world gave.
-pub(super) struct Looked {
-    pub(super) plan: Plan,
-    pub(super) observation: Observation,
-    pub(super) elapsed: Duration,
+    /// Where the time of the command goes.
+    pub(super) timings: Timings,
 }
 
 impl Session {
@@ -46,25 +47,39 @@ impl Session {
         environment: Option<&str>,
         lab: Option<&dyn Rehearsal>,
     ) -> Result<Self, Failed> {
-        let environments = Environments::load(&folder.join("kbz.toml"), home().as_deref())?;
+        let timings = Timings::new();
+        let begun = Instant::now();
+        let file = folder.join("kbz.toml");
+        if !file.exists() {
+            return Err(Failed::with_help(
+                "kbz::cli::folder",
+                format!("there is no {}", file.display()),
+                "name the folder of kbz.toml with --stack-dir DIR",
+            ));
+        }
+        let environments = Environments::load(&file, home().as_deref())?;
+        let simulated = environments.of_kind(EnvironmentKind::Sim);
         let environment = environments.get(environment)?.clone();
         let settings = settings(&environment, folder, lab)?;
-        let mut stack = Stack::new(name.clone(), settings);
-        declare(&mut stack)?;
-        let program = stack.finish()?;
-        let graph = Graph::new(program.declarations.clone())?;
-        let findings = crate::lint::lint(&graph);
-        if findings.has_errors() {
-            return Err(Failed(findings));
-        }
-        let mut program = program;
-        program.warnings.extend(findings.findings().iter().cloned());
+        let Checked { program, graph } = checked(name, settings, declare).map_err(Failed)?;
+        timings.over(Phase::Program, begun);
         Ok(Self {
             environment,
+            simulated: simulated.map(|environment| environment.name.clone()),
             program,
             graph,
             folder: folder.to_owned(),
+            timings,
         })
+    }
+
+    /// The environment as every screen names it.
+    pub(super) fn label(&self) -> String {
+        let name = &self.environment.name;
+        match self.environment.kind {
+            EnvironmentKind::Sim => format!("{name} (simulated)"),
+            EnvironmentKind::Lab | EnvironmentKind::Hosts => name.clone(),
+        }
     }
 
     /// The operator's own memory of the stack.
@@ -88,19 +103,18 @@ impl Session {
         request: Request,
     ) -> Result<Looked, Failed> {
         let begun = Instant::now();
-        let quiet = |_| {};
+        let heard = |event| self.timings.observed(&event);
         let asked = probes(&self.graph, &self.hosts(), remembered);
-        let observation = observe(interpreter, asked, &quiet).await;
+        let observation = observe(interpreter, asked, &heard).await;
         let known = |urn: &Urn| self.graph.node(urn).is_some() || remembered.contains_key(urn);
-        let observation = follow_up(interpreter, observation, &known, &quiet).await;
+        let observation = follow_up(interpreter, observation, &known, &heard).await;
         let elapsed = begun.elapsed();
+        self.timings.over(Phase::Observed, begun);
+        let begun = Instant::now();
         let planner = Planner::new(&self.graph, &observation, &self.program.vault, remembered);
         let plan = planner.plan(request)?;
-        Ok(Looked {
-            plan,
-            observation,
-            elapsed,
-        })
+        self.timings.over(Phase::Planned, begun);
+        Ok(Looked::new(plan, observation, self.graph.groups(), elapsed))
     }
 
     /// Every file that the program generates, by `HOST/PATH`, and the context of every image;
@@ -236,6 +250,7 @@ fn settings(
         credentials: environment.credentials.clone(),
         images,
         memory_budget,
+        postgresql: environment.postgresql.clone(),
         shared_clock: environment.kind == EnvironmentKind::Lab,
         open_files: if environment.kind == EnvironmentKind::Lab {
             LAB_FILES
@@ -249,6 +264,6 @@ fn settings(
 }
 
 /// The operator's home folder, where `~/` of `kbz.toml` leads.
-fn home() -> Option<PathBuf> {
+pub(super) fn home() -> Option<PathBuf> {
     std::env::home_dir()
 }

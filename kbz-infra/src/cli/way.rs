@@ -3,21 +3,25 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use secrecy::SecretString;
 
 use super::error::Failed;
-use super::rehearsal::{LabWay, Rehearsal};
+use super::rehearsal::{LabWay, NoLab, Rehearsal};
 use super::screen::Screen;
 use super::session::Session;
+use super::simulated::{self, KeptWorld};
+use super::ssh;
+use super::timings::Phase;
 use crate::effect::Interpreter;
 use crate::host::hetzner::{HetznerClient, Patience};
 use crate::host::pool::Hosts;
 use crate::host::ssh::SshSettings;
 use crate::host::{HostInterpreter, local_docker};
 use crate::ident::HostName;
-use crate::program::{EnvironmentKind, Hetzner, Host, Ssh, TokenSource};
-use crate::sim::World;
+use crate::program::{EnvironmentKind, Hetzner, TokenSource};
+use crate::state::LockedStore;
 
 /// The way to the hosts of an environment.
 pub(super) struct Way {
@@ -28,26 +32,50 @@ pub(super) struct Way {
     pub(super) remark: Option<String>,
 }
 
-/// Whether a lab that is not there is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
-    /// Makes it.
-    Make,
-    /// Plans against the empty hosts that would be made.
-    Imagine,
+impl Way {
+    /// Says where answers come from, beside a result that does not say it itself.
+    pub(super) fn tell_remark(&self) {
+        if let Some(remark) = &self.remark {
+            Screen::remark(remark);
+        }
+    }
+}
+
+/// What the way is needed for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    /// To look. A lab that is not there is imagined: empty hosts as it would make them.
+    Look,
+    /// To change what is there, with the right to write.
+    Change(&'a LockedStore),
+    /// To change what is there, after making what is not.
+    Make(&'a LockedStore),
 }
 
 /// Finds or makes the way to the hosts.
 pub(super) async fn find(
     session: &Session,
     lab: Option<&dyn Rehearsal>,
-    missing: Missing,
+    purpose: Purpose<'_>,
     screen: Screen,
 ) -> Result<Way, Failed> {
     match session.environment.kind {
-        EnvironmentKind::Lab => through_lab(session, lab, missing, screen).await,
-        EnvironmentKind::Hosts => to_hosts(session),
-        EnvironmentKind::Sim => Ok(imagined(session, SIMULATED)),
+        EnvironmentKind::Lab => {
+            let begun = Instant::now();
+            let way = through_lab(session, lab, purpose, screen).await;
+            session.timings.over(Phase::Lab, begun);
+            way
+        }
+        EnvironmentKind::Hosts => to_hosts(session).await,
+        EnvironmentKind::Sim => modelled(session, purpose),
+    }
+}
+
+/// What every screen of this kind of environment says, whatever it shows.
+pub(super) fn remark(kind: EnvironmentKind) -> Option<&'static str> {
+    match kind {
+        EnvironmentKind::Sim => Some(SIMULATED),
+        EnvironmentKind::Lab | EnvironmentKind::Hosts => None,
     }
 }
 
@@ -58,7 +86,7 @@ const IMAGINED: &str =
 async fn through_lab(
     session: &Session,
     lab: Option<&dyn Rehearsal>,
-    missing: Missing,
+    purpose: Purpose<'_>,
     screen: Screen,
 ) -> Result<Way, Failed> {
     let lab = lab.ok_or_else(|| {
@@ -69,9 +97,12 @@ async fn through_lab(
         )
     })?;
     let wanted = session.rehearsed();
-    let way = match missing {
-        Missing::Make => Some(lab.up(&wanted, &|line| screen.say(line)).await?),
-        Missing::Imagine => lab.find(&wanted).await?,
+    let way = match purpose {
+        Purpose::Make(_) => {
+            let made = lab.up(&wanted, &|line| screen.say(line)).await;
+            Some(made.map_err(|error| without_lab(session, error))?)
+        }
+        Purpose::Look | Purpose::Change(_) => lab.find(&wanted).await?,
     };
     match way {
         Some(LabWay {
@@ -88,11 +119,29 @@ async fn through_lab(
                 remark: None,
             })
         }
-        None => Ok(imagined(session, IMAGINED)),
+        None => Ok(Way {
+            interpreter: Arc::new(simulated::hosts(session, None)?),
+            published: BTreeMap::new(),
+            remark: Some(IMAGINED.to_owned()),
+        }),
     }
 }
 
-fn to_hosts(session: &Session) -> Result<Way, Failed> {
+/// Names the other way on where there can be no lab.
+fn without_lab(session: &Session, mut error: NoLab) -> NoLab {
+    let Some(sim) = &session.simulated else {
+        return error;
+    };
+    let other =
+        format!("`--env {sim}` runs the same program against simulated hosts, without Docker");
+    error.help = Some(match error.help {
+        Some(help) => format!("{help}; or: {other}"),
+        None => other,
+    });
+    error
+}
+
+async fn to_hosts(session: &Session) -> Result<Way, Failed> {
     let environment = &session.environment;
     let ssh = environment.ssh.as_ref().ok_or_else(|| {
         Failed::with_help(
@@ -105,41 +154,18 @@ fn to_hosts(session: &Session) -> Result<Way, Failed> {
         )
     })?;
     let used = session.hosts();
-    let hosts = session
-        .program
-        .hosts
-        .iter()
-        .filter(|host| used.contains(&host.name));
-    let hosts = hosts
-        .map(|host| (host.name.clone(), ssh_settings(ssh, host)))
-        .collect();
+    let mut hosts = BTreeMap::new();
+    for host in &session.program.hosts {
+        if used.contains(&host.name) {
+            hosts.insert(host.name.clone(), ssh::settings(ssh, host).await?);
+        }
+    }
     let hetzner = environment.hetzner.as_ref().map(hetzner).transpose()?;
     Ok(Way {
         interpreter: real(session, hosts, hetzner)?,
         published: BTreeMap::new(),
         remark: None,
     })
-}
-
-fn ssh_settings(ssh: &Ssh, host: &Host) -> SshSettings {
-    let common = |address: String, port: u16, user: &str| {
-        let mut settings = SshSettings::new(address).port(port).user(user);
-        if let Some(identity) = &ssh.identity {
-            settings = settings.identity(identity);
-        }
-        if let Some(known_hosts) = &ssh.known_hosts {
-            settings = settings.known_hosts(known_hosts);
-        }
-        if let Some(agent) = std::env::var_os("SSH_AUTH_SOCK") {
-            settings = settings.agent(agent);
-        }
-        settings
-    };
-    let settings = common(host.address.to_string(), ssh.port, &ssh.user);
-    match &ssh.bastion {
-        Some(bastion) => settings.via(common(bastion.host.clone(), bastion.port, &bastion.user)),
-        None => settings,
-    }
 }
 
 fn hetzner(settings: &Hetzner) -> Result<HetznerClient, Failed> {
@@ -193,24 +219,18 @@ fn docker_socket() -> Option<String> {
     host.strip_prefix("unix://").map(str::to_owned)
 }
 
-/// Bytes of a data disk of a modelled host.
-const DATA_DISK: u64 = 40 << 30;
-
-/// Empty hosts as the program needs them: each with its data directories on XFS.
-fn imagined(session: &Session, remark: &str) -> Way {
-    let hosts = session.rehearsed().hosts;
-    let addresses = hosts.iter().map(|host| (host.name.clone(), host.address));
-    let world = World::empty(session.graph.stack().clone(), addresses);
-    let world = world.with(|universe| {
-        for host in &hosts {
-            for directory in &host.data {
-                universe.mount(&host.name, directory, "xfs", DATA_DISK);
-            }
+/// The hosts of an environment that has none.
+fn modelled(session: &Session, purpose: Purpose<'_>) -> Result<Way, Failed> {
+    let world = simulated::hosts(session, session.store().world()?)?;
+    let interpreter: Arc<dyn Interpreter> = match purpose {
+        Purpose::Look => Arc::new(world),
+        Purpose::Change(store) | Purpose::Make(store) => {
+            Arc::new(KeptWorld::new(world, store.world()))
         }
-    });
-    Way {
-        interpreter: Arc::new(world),
+    };
+    Ok(Way {
+        interpreter,
         published: BTreeMap::new(),
-        remark: Some(remark.to_owned()),
-    }
+        remark: Some(SIMULATED.to_owned()),
+    })
 }

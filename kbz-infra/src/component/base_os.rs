@@ -1,6 +1,7 @@
 //! A host as every service needs it: what can be repaired is repaired, what cannot is refused
 //! before anything changes.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -9,7 +10,7 @@ use crate::ident::{HostName, Urn};
 use crate::primitive::{
     File, Firewall, FirewallRule, Preflight, Resolver, SwapOff, Sysctl, SystemdUnit,
 };
-use crate::program::{Component, DeclareExt as _, Host, Result, Scope};
+use crate::program::{Component, DeclareExt as _, Handle, Host, Result, Scope};
 
 /// The clock of a host may differ by this many seconds from the operator's: the lease of a
 /// RAFT leader compares the clocks of two hosts, and expires a living leader when they differ
@@ -36,6 +37,7 @@ pub struct BaseOs {
     name_servers: Vec<IpAddr>,
     ssh_from: Option<IpNet>,
     least_memory: u64,
+    sysctls: BTreeMap<String, String>,
 }
 
 impl BaseOs {
@@ -49,6 +51,9 @@ impl BaseOs {
             name_servers: vec![IpAddr::from([1, 1, 1, 1]), IpAddr::from([8, 8, 8, 8])],
             ssh_from: None,
             least_memory: 512 << 20,
+            sysctls: SYSCTLS
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
         }
     }
 
@@ -64,8 +69,24 @@ impl BaseOs {
         self
     }
 
-    /// The address that this component has on a host.
-    pub(crate) fn urn_on(host: &HostName) -> Urn {
+    /// Sets a kernel parameter, over the default: a service may need another one.
+    pub fn sysctl(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.sysctls.insert(key.into(), value.into());
+        self
+    }
+
+    /// The address of the component that makes a host ready, where the program declares one:
+    /// what a service on the host comes after.
+    pub fn of(scope: &Scope<'_>, host: &HostName) -> Option<Urn> {
+        let wanted = Self::urn_on(host);
+        let all = scope.all::<Self>();
+        all.iter()
+            .map(Handle::urn)
+            .find(|urn| **urn == wanted)
+            .cloned()
+    }
+
+    fn urn_on(host: &HostName) -> Urn {
         Urn::on(Self::KIND, host, host.as_str())
     }
 
@@ -107,7 +128,7 @@ impl Component for BaseOs {
             resolver = resolver.unprotected();
         }
         scope.add(resolver.after([ready.clone()]));
-        for (key, value) in SYSCTLS {
+        for (key, value) in &self.sysctls {
             scope.add(Sysctl::on(&self.host, key, value).after([ready.clone()]));
         }
         let mut ssh = FirewallRule::ssh(&self.host, 22);

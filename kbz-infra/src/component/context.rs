@@ -51,14 +51,16 @@ pub enum InvalidContext {
 }
 
 impl BuildContext {
-    pub(crate) fn new(repository: &str, dockerfile: String) -> Self {
+    /// A context of a Dockerfile alone, for an image of this repository.
+    pub fn new(repository: &str, dockerfile: String) -> Self {
         Self {
             repository: repository.to_owned(),
             files: BTreeMap::from([("Dockerfile".to_owned(), dockerfile.into_bytes())]),
         }
     }
 
-    pub(crate) fn with(mut self, path: &str, content: &str) -> Self {
+    /// Adds a file; one that starts with `#!` is a program.
+    pub fn with(mut self, path: &str, content: &str) -> Self {
         self.files.insert(path.to_owned(), content.into());
         self
     }
@@ -124,19 +126,19 @@ pub(crate) fn exact(
 
 impl BuildContext {
     /// The context as an effect builds it, with a version for people in its tag.
-    pub(crate) fn versioned(self, version: impl Into<String>) -> crate::effect::BuildContext {
+    pub fn versioned(self, version: impl Into<String>) -> crate::model::BuildContext {
         let files = self.files.into_iter().map(|(path, content)| {
             let content = String::from_utf8_lossy(&content).into_owned();
             let executable = content.starts_with("#!");
             (
                 path,
-                crate::effect::ContextFile {
+                crate::model::ContextFile {
                     content,
                     executable,
                 },
             )
         });
-        crate::effect::BuildContext {
+        crate::model::BuildContext {
             repository: self.repository,
             version: version.into(),
             files: files.collect(),

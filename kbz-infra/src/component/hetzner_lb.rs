@@ -5,16 +5,15 @@ use std::net::IpAddr;
 
 use super::haproxy::{HEALTH_PORT, Haproxy, HaproxyFrontend};
 use super::pgbouncer::PgBouncer;
-use crate::diag::{Finding, SourceLocation};
-use crate::effect::load_balancer::{
-    Algorithm, HealthCheck, LoadBalancerSpec, NetworkSpec, Service,
-};
+use crate::diag::Finding;
 use crate::effect::{Condition, Gate};
 use crate::ident::{HostName, Urn};
+use crate::model::load_balancer::{Algorithm, HealthCheck, LoadBalancerSpec, NetworkSpec, Service};
 use crate::primitive;
 use crate::probe::{LoadBalancer, PgAccess, Probe, Site};
 use crate::program::{Component, DeclareExt as _, Handle, Result, Scope};
-use crate::resource::{Claim, Endpoint, Text};
+use crate::resource::{Claim, Endpoint};
+use crate::secret::Text;
 use crate::secret::{Form, Login};
 
 /// How long the targets may take to be found healthy: a few rounds of checks, and the
@@ -24,6 +23,11 @@ const HEALTH_DEADLINE: u64 = 300;
 /// A service that a load balancer can offer: frontends and poolers.
 ///
 /// A node of a database is none: what a load balancer serves goes through HAProxy.
+#[diagnostic::on_unimplemented(
+    message = "a load balancer cannot offer `{Self}`",
+    label = "neither a frontend nor poolers",
+    note = "a balancer cannot tell the leader from the others: HAProxy stands between"
+)]
 pub trait Balanced {
     /// The port, the same on the balancer and on its targets.
     fn service_port(&self) -> u16;
@@ -63,16 +67,8 @@ impl Balanced for Vec<Handle<PgBouncer>> {
     }
 }
 
-/// A Hetzner load balancer. Its targets are HAProxy hosts and nothing else:
-///
-/// ```compile_fail
-/// use kbz_infra::prelude::*;
-///
-/// fn program(nodes: &[Handle<PatroniNode>]) {
-///     // A database node can be no target of a load balancer.
-///     let entry = HetznerLb::new("lb-haproxy").targets(nodes);
-/// }
-/// ```
+/// A Hetzner load balancer. Its targets are HAProxy hosts and nothing else: a node of a database
+/// has another type.
 #[derive(Debug, Clone)]
 pub struct HetznerLb {
     name: String,
@@ -163,11 +159,17 @@ impl HetznerLb {
         self.private_ip
     }
 
+    /// `ADDRESS:PORT` of one of the services, for the URL of any protocol.
+    pub fn authority(&self, service: &impl Balanced) -> String {
+        // A balancer without an address is refused when it is expanded.
+        let address = self.private_ip.map(|ip| ip.to_string()).unwrap_or_default();
+        format!("{address}:{}", service.service_port())
+    }
+
     /// A PostgreSQL URL for a role through one of the services; the password is left out.
     pub fn url(&self, service: &impl Balanced, login: &Login, database: &str) -> Text {
-        let address = self.private_ip.map(|ip| ip.to_string()).unwrap_or_default();
-        let (user, port) = (&login.user, service.service_port());
-        Text::plain(format!("postgresql://{user}@{address}:{port}/{database}"))
+        let (user, authority) = (&login.user, self.authority(service));
+        Text::plain(format!("postgresql://{user}@{authority}/{database}"))
     }
 
     /// The same with the password, as a reference.
@@ -177,11 +179,10 @@ impl HetznerLb {
         login: &Login,
         database: &str,
     ) -> Text {
-        let address = self.private_ip.map(|ip| ip.to_string()).unwrap_or_default();
-        let (user, port) = (&login.user, service.service_port());
+        let (user, authority) = (&login.user, self.authority(service));
         let password = login.password.form(Form::Url).marker();
         Text::from_marked(&format!(
-            "postgresql://{user}:{password}@{address}:{port}/{database}"
+            "postgresql://{user}:{password}@{authority}/{database}"
         ))
         .unwrap_or_default()
     }
@@ -227,11 +228,10 @@ impl HetznerLb {
     }
 
     fn finding(&self, scope: &Scope<'_>, what: &str) -> Finding {
-        Finding::error(
+        scope.finding(
             "kbz::hetzner::load-balancer",
             format!("`{}` {what}", self.name),
         )
-        .label(SourceLocation::from(scope.place()), "declared here")
     }
 
     fn claims(&self, scope: &mut Scope<'_>) {
@@ -273,7 +273,10 @@ impl Component for HetznerLb {
     fn expand(&self, scope: &mut Scope<'_>) -> Result<()> {
         let spec = self.spec(scope)?;
         self.claims(scope);
-        let balancer = scope.add(primitive::HetznerLb::of(spec)).urn().clone();
+        let balancer = scope
+            .add(primitive::HetznerLb::of_component(spec))
+            .urn()
+            .clone();
         let gate = Gate {
             probe: Probe::at(
                 &Site::Hetzner,

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::resource::Text;
+use crate::secret::Text;
 use crate::secret::{Form, InvalidSecretRef, SecretRef};
 
 /// Why a file cannot be rendered.
@@ -51,8 +51,10 @@ pub(crate) fn yaml(value: &impl Serialize) -> Result<Text, RenderError> {
     Ok(Text::from_marked(&unquoted)?)
 }
 
-/// A template filled in, with the secrets in it as references.
-pub(crate) fn template(
+/// A Tera template filled in, where [`SecretRef::marker`]s in the values become references to
+/// secrets. `name` stands in errors; `{{ x | json_encode }}` is not for secrets, whose form says
+/// how they are quoted.
+pub fn template(
     name: &'static str,
     source: &str,
     context: &impl Serialize,

@@ -1,7 +1,7 @@
 //! Where the image of a service comes from: pulled by name, or built from a context.
 
-use crate::effect;
 use crate::ident::{HostName, Urn};
+use crate::model;
 use crate::primitive::{Image, ImageBuild};
 use crate::program::{DeclareExt as _, Scope};
 
@@ -11,7 +11,7 @@ pub enum ServiceImage {
     /// By repository and exact tag.
     Pulled(String),
     /// Built on the operator's machine.
-    Built(effect::BuildContext),
+    Built(model::BuildContext),
 }
 
 impl ServiceImage {
@@ -34,7 +34,7 @@ impl ServiceImage {
     }
 
     /// Declares the building of the image for all its hosts; once in a program.
-    pub(crate) fn declare_build<'a>(
+    pub fn declare_build<'a>(
         &self,
         scope: &mut Scope<'_>,
         hosts: impl IntoIterator<Item = &'a HostName>,
@@ -44,13 +44,9 @@ impl ServiceImage {
         }
     }
 
-    /// Declares the image on one host, and gives its address.
-    pub(crate) fn declare_on(
-        &self,
-        scope: &mut Scope<'_>,
-        host: &HostName,
-        user: Option<&str>,
-    ) -> Urn {
+    /// Declares the image on one host, and gives its address. The numeric ids of `user` inside
+    /// the image are noted, so that files of the host can be given to it.
+    pub fn declare_on(&self, scope: &mut Scope<'_>, host: &HostName, user: Option<&str>) -> Urn {
         let mut image = Image::on(host, self.reference());
         if let Some(user) = user {
             image = image.knowing_user(user);

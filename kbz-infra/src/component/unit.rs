@@ -11,7 +11,7 @@
 //!   when somebody asked for the stop. The next start finds the container running and waits again.
 //! - The stop gives the container [`Unit::stop_seconds`], and systemd waits longer than that.
 
-use crate::resource::Text;
+use crate::secret::Text;
 
 /// What reload means for a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Unit {
     pub description: String,
     /// Directories whose file systems must be mounted first.
     pub mounts: Vec<String>,
-    /// How long the container may take to stop.
+    /// Seconds that the container may take to stop; systemd waits 30 more.
     pub stop_seconds: u32,
     /// What a reload does.
     pub reload: Vec<ReloadStep>,

@@ -10,6 +10,7 @@
 //! of a credentials file) is [withheld](SourceLocation::withheld): it is named, never quoted.
 //! Text from foreign files and hosts may hold terminal escapes; no rendering lets them through.
 
+mod chain;
 mod clean;
 mod finding;
 mod location;
@@ -19,6 +20,7 @@ mod snippet;
 mod source;
 mod suggest;
 
+pub use chain::error_chain;
 pub use clean::cleaned;
 pub use finding::{Finding, Label, Note, Severity};
 pub use location::{SourceLocation, SourceText};

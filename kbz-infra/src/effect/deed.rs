@@ -7,7 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Effect, UnitVerb};
+use super::action::{Action, Effect};
+use super::unit::UnitVerb;
 
 /// What an effect does, in words: an object and a participle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +74,7 @@ impl Effect {
             Action::DropExtension { name, .. } => Deed::new("extension", name, "dropped"),
             Action::PatchDcs { .. } => Deed::new("dynamic configuration", "", "patched"),
             Action::Switchover { leader, .. } => Deed::new("leader", leader, "moved away"),
-            Action::RestartMember { member } => Deed::new("member", member, "restarted"),
+            Action::RestartMember { member, .. } => Deed::new("member", member, "restarted"),
             Action::ChangeLoadBalancer { name, .. } => Deed::new("load balancer", name, "changed"),
             Action::DeleteLoadBalancer { name } => Deed::new("load balancer", name, "deleted"),
             Action::Gate(_) => Deed::new("gate", "", "waited for"),

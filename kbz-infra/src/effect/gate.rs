@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::error::EffectError;
 use crate::probe::{ClusterReading, LoadBalancerReading, MemberRole, Probe, Reading};
 
 /// Waits until a condition holds.
@@ -71,6 +72,33 @@ impl Gate {
             (condition, _) => Err(Waiting(format!("an answer that {condition:?} can judge"))),
         }
     }
+
+    /// The failure of a gate that did not open in time: what it waited for, and the way on.
+    pub fn closed(&self, waiting: String) -> EffectError {
+        EffectError::GateClosed {
+            seconds: self.deadline,
+            waiting,
+            cure: self.condition.cure(),
+        }
+    }
+}
+
+impl Condition {
+    /// What a person can do about a gate that does not open.
+    fn cure(&self) -> &'static str {
+        match self {
+            Self::ClusterHealthy { .. } => {
+                "`doctor` shows all members: put right what is named and run it again. A member \
+                 that cannot be put right is taken out by hand, replicas first and one at a time \
+                 (stop its unit, remove its container); `up` then makes it anew without a gate \
+                 before"
+            }
+            Self::RoleExists => "look at the server that should have the role, and run it again",
+            Self::LoadBalancerHealthy { .. } => {
+                "`doctor` shows what its health checks find: put that right and run it again"
+            }
+        }
+    }
 }
 
 fn cluster_healthy(
@@ -80,6 +108,14 @@ fn cluster_healthy(
     max_lag: u64,
 ) -> Result<(), Waiting> {
     let wait = |what: String| Err(Waiting(what));
+    let mute = cluster.seen_by.iter().filter(|(_, _, raft)| raft.is_none());
+    let mute: Vec<&str> = mute.map(|(member, ..)| member.as_str()).collect();
+    if !mute.is_empty() {
+        return wait(format!(
+            "raft: {} does not tell its state; its port may be closed, or its password another",
+            mute.join(", ")
+        ));
+    }
     let quorum = cluster.raft_agreement();
     if quorum < voters {
         return wait(format!("raft: {quorum} of {voters} voters agree"));

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::Effect;
+use super::action::Effect;
+use super::error::EffectError;
 use crate::ident::StackName;
 use crate::probe::{Outage, Probe, Reading, Site};
 use crate::secret::Vault;
@@ -66,39 +67,4 @@ impl Progress {
     pub fn bytes(&self, what: &str, done: u64, total: u64) {
         (self.0)(what, Some((done, total)));
     }
-}
-
-/// Why an effect failed.
-#[derive(Debug, thiserror::Error)]
-pub enum EffectError {
-    /// Its site does not answer; what became of the effect is not known.
-    #[error("{0}")]
-    Unreachable(#[from] Outage),
-    /// The world has moved since the plan was made.
-    #[error("{what} is not as it was when the plan was made ({found}); run `preview` again")]
-    Moved {
-        /// What has moved.
-        what: String,
-        /// What is there now.
-        found: String,
-    },
-    /// The site carried it out and said no.
-    #[error("{what}: {said}")]
-    Failed {
-        /// What was tried.
-        what: String,
-        /// What the site said, secrets taken out.
-        said: String,
-    },
-    /// A gate that did not open in time.
-    #[error("gave up after {seconds} s: {waiting}")]
-    GateClosed {
-        /// How long it was waited.
-        seconds: u64,
-        /// What for.
-        waiting: String,
-    },
-    /// The run was abandoned.
-    #[error("the run was abandoned")]
-    Cancelled,
 }

@@ -13,17 +13,29 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::cancel::Cancel;
+use super::emitter::{Emitter, millis};
 use super::event::{Because, What};
 use super::failure::{Failure, FailureKind};
 use super::limits::{Full, Limits, Slots, sites_of};
+use super::outcome::{RunError, RunOutcome, count, tally};
 use super::queue::Queue;
-use super::run::{Emitter, Run, RunError, RunOutcome, count, millis, tally};
 use super::worker::{Bench, Report};
+use crate::effect::{Interpreter, RunContext};
+use crate::ident::Digest;
 use crate::plan::{Plan, Step, StepId};
 use crate::state::{Durability, Ended, Entry, Intent, LockedStore, OpId, Proof, StoreError};
 
 /// How many reports go to the disk together at most.
 const BATCH: usize = 4096;
+
+/// What a run is given.
+pub(super) struct Work {
+    pub(super) plan: Arc<Plan>,
+    pub(super) interpreter: Arc<dyn Interpreter>,
+    pub(super) store: LockedStore,
+    pub(super) context: RunContext,
+    pub(super) limits: Limits,
+}
 
 /// A step under way.
 struct Running {
@@ -65,32 +77,32 @@ struct Consequences {
 
 impl Dispatcher {
     pub(super) fn begin(
-        run: Run,
+        work: Work,
         queue: Queue,
         emitter: Emitter,
         cancel: Cancel,
     ) -> Result<Self, RunError> {
-        let digest = run.digest()?;
-        let steps = count(run.plan.steps.len());
+        let digest = Digest::of(serde_json::to_vec(&*work.plan)?);
+        let steps = count(work.plan.steps.len());
         let started = Entry::RunStarted {
-            run: run.context.run,
-            plan: run.context.vault.keyed(&digest),
+            run: work.context.run,
+            plan: work.context.vault.keyed(&digest),
             steps,
-            holder: run.store.holder().clone(),
+            holder: work.store.holder().clone(),
         };
         emitter.emit(What::RunStarted {
-            run: run.context.run,
-            stack: run.plan.stack.clone(),
+            run: work.context.run,
+            stack: work.plan.stack.clone(),
             steps,
-            effects: count(run.plan.steps.iter().map(|step| step.effects.len()).sum()),
+            effects: count(work.plan.steps.iter().map(|step| step.effects.len()).sum()),
         });
         let (sender, reports) = mpsc::unbounded_channel();
         Ok(Self {
-            slots: Slots::new(&run.limits),
+            slots: Slots::new(&work.limits),
             bench: Bench {
-                plan: Arc::clone(&run.plan),
-                interpreter: run.interpreter,
-                context: run.context,
+                plan: Arc::clone(&work.plan),
+                interpreter: work.interpreter,
+                context: work.context,
                 emitter: emitter.clone(),
                 reports: sender,
             },
@@ -100,11 +112,11 @@ impl Dispatcher {
             } else {
                 vec![started]
             },
-            plan: run.plan,
-            limits: run.limits,
+            plan: work.plan,
+            limits: work.limits,
             cancel,
             emitter,
-            store: Some(run.store),
+            store: Some(work.store),
             reports,
             queue,
             workers: JoinSet::new(),

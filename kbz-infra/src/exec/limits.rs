@@ -10,13 +10,13 @@ use crate::probe::Site;
 /// How much a run does at the same time, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Steps at the same time.
+    /// Steps at the same time. Default: 32; the command line's `--parallel` has its own.
     pub parallel: usize,
     /// Steps at the same time on one site. Half of what a connection carries, because a step
-    /// may need a second exec beside the one that it waits for.
+    /// may need a second exec beside the one that it waits for. Default: 4.
     pub per_site: usize,
     /// How long the effects of a step may take together where the program set no limit; the
-    /// deadlines of its gates come on top.
+    /// deadlines of its gates come on top. Default: 30 minutes.
     pub step_timeout: Duration,
     /// Whether the first failure keeps everything else from starting.
     pub fail_fast: bool,

@@ -8,9 +8,11 @@
 
 mod cancel;
 mod dispatcher;
+mod emitter;
 mod event;
 mod failure;
 mod limits;
+mod outcome;
 mod progress;
 mod queue;
 mod run;
@@ -20,7 +22,8 @@ pub use cancel::Cancel;
 pub use event::{Because, Event, SCHEMA, What};
 pub use failure::{Failure, FailureKind};
 pub use limits::Limits;
-pub use run::{InvalidPlan, Run, RunError, RunOutcome};
+pub use outcome::{InvalidPlan, RunError, RunOutcome};
+pub use run::Run;
 
 #[cfg(test)]
 mod tests;

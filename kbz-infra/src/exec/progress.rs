@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::emitter::Emitter;
 use super::event::What;
-use super::run::Emitter;
 use crate::effect::Progress;
 use crate::plan::StepId;
 use crate::secret::Vault;

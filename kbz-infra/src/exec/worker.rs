@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use super::emitter::Emitter;
 use super::failure::Failure;
 use super::progress;
-use super::run::Emitter;
 use crate::effect::{Effect, Interpreter, RunContext};
 use crate::plan::{Plan, StepId};
 

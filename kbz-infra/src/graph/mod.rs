@@ -58,6 +58,15 @@ pub struct Declarations {
     pub statements: Vec<(Urn, Place, Claim)>,
 }
 
+impl Declarations {
+    /// What [`Graph::claims`] says, also where the declarations are no graph.
+    pub fn claims(&self) -> Vec<(Urn, Place, Claim)> {
+        let components = self.components.iter().map(|(urn, node)| (urn, node));
+        let resources = self.resources.iter().map(|(urn, node)| (urn, node));
+        claims(components, resources, &self.statements)
+    }
+}
+
 /// Why declarations are no graph.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
@@ -211,19 +220,27 @@ impl Graph {
     /// Everything that resources, components and the program itself state about the topology,
     /// with who states it and where that was declared.
     pub fn claims(&self) -> Vec<(Urn, Place, Claim)> {
-        let components = self.components.iter().flat_map(|(urn, component)| {
-            let claims = component.claims.iter().cloned();
-            claims.map(move |claim| (urn.clone(), component.declared.clone(), claim))
-        });
-        let resources = self.in_order().flat_map(|(urn, node)| {
-            let claims = node.resource.claims().into_iter();
-            claims.map(move |claim| (urn.clone(), node.declared.clone(), claim))
-        });
-        components
-            .chain(resources)
-            .chain(self.statements.iter().cloned())
-            .collect()
+        claims(self.components.iter(), self.in_order(), &self.statements)
     }
+}
+
+fn claims<'a>(
+    components: impl Iterator<Item = (&'a Urn, &'a ComponentNode)>,
+    resources: impl Iterator<Item = (&'a Urn, &'a Node)>,
+    statements: &[(Urn, Place, Claim)],
+) -> Vec<(Urn, Place, Claim)> {
+    let components = components.flat_map(|(urn, component)| {
+        let claims = component.claims.iter().cloned();
+        claims.map(move |claim| (urn.clone(), component.declared.clone(), claim))
+    });
+    let resources = resources.flat_map(|(urn, node)| {
+        let claims = node.resource.claims().into_iter();
+        claims.map(move |claim| (urn.clone(), node.declared.clone(), claim))
+    });
+    components
+        .chain(resources)
+        .chain(statements.iter().cloned())
+        .collect()
 }
 
 fn duplicates(resources: &[(Urn, Node)], components: &[(Urn, ComponentNode)]) -> Vec<GraphError> {

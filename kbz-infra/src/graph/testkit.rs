@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{ComponentNode, Declarations, Graph, Node};
+use crate::effect::Removal;
 use crate::ident::{Place, StackName, Urn};
 use crate::probe::Probe;
-use crate::resource::{Claim, Context, Options, PlanError, Planned, Removal, Resource};
+use crate::resource::{Claim, Context, Options, PlanError, Planned, Resource};
 
 /// A resource that is always as declared, and states claims.
 #[derive(Debug, Clone)]

@@ -9,7 +9,9 @@ use bollard::query_parameters::BuildImageOptionsBuilder;
 use futures::TryStreamExt as _;
 
 use super::read;
-use crate::effect::{BuildContext, RunContext};
+use crate::diag::error_chain;
+use crate::effect::RunContext;
+use crate::model::BuildContext;
 
 /// How many lines of a failing build are told.
 const TAIL: usize = 20;
@@ -73,7 +75,7 @@ pub(super) async fn build(
             Err(Error::DockerResponseServerError { message, .. }) => {
                 return Err(told.failed(message));
             }
-            Err(error) => return Err(BuildError::Engine(crate::host::chain(&error))),
+            Err(error) => return Err(BuildError::Engine(error_chain(&error))),
         }
     }
 }
@@ -151,7 +153,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::effect::ContextFile;
+    use crate::model::ContextFile;
 
     #[test]
     fn the_same_context_packs_into_the_same_bytes() {

@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
 use super::transport::{Lane, Stream, Transport};
+use crate::diag::error_chain;
 
 /// Where an engine listens.
 const SOCKET: &str = "/var/run/docker.sock";
@@ -43,7 +44,7 @@ pub(super) fn of_host(transport: &Arc<dyn Transport>) -> Result<Docker, Error> {
             } else {
                 transport.pipe(DIAL, Lane::Talk).await
             };
-            stream.map_err(|error| io::Error::other(super::chain(&error)))
+            stream.map_err(|error| io::Error::other(error_chain(&error)))
         })
     })
 }

@@ -16,6 +16,7 @@ use super::registry::Registry;
 use super::run::{self, HostChange};
 use super::sql::SqlError;
 use super::{engine, patroni, sql};
+use crate::diag::error_chain;
 use crate::effect::{Action, Effect, EffectError, Interpreter, RunContext, SiteReadings};
 use crate::ident::{HostName, StackName};
 use crate::probe::{
@@ -36,6 +37,7 @@ pub struct HostInterpreter {
     vault: Arc<Vault>,
     /// One client per host, which keeps its connection to the engine.
     engines: Mutex<BTreeMap<HostName, Docker>>,
+    raft: patroni::RaftKeys,
 }
 
 impl HostInterpreter {
@@ -59,6 +61,7 @@ impl HostInterpreter {
             registry: Registry::of(stack),
             vault,
             engines: Mutex::new(BTreeMap::new()),
+            raft: patroni::RaftKeys::default(),
         }
     }
 
@@ -84,7 +87,7 @@ impl HostInterpreter {
         let docker = engines.get(name).cloned();
         let docker = match docker {
             Some(docker) => docker,
-            None => engine::of_host(&transport).map_err(|error| outage(super::chain(&error)))?,
+            None => engine::of_host(&transport).map_err(|error| outage(error_chain(&error)))?,
         };
         engines.insert(name.clone(), docker.clone());
         Ok(HostSite {
@@ -102,7 +105,9 @@ impl HostInterpreter {
             }
             Site::Operator => read::answer_engine(&self.operator, queries).await,
             Site::Postgres(access) => sql::read(&self.hosts, access, &self.vault, queries).await,
-            Site::Patroni(access) => patroni::read(&self.hosts, access, &self.vault, queries).await,
+            Site::Patroni(access) => {
+                patroni::read(&self.hosts, access, &self.vault, &self.raft, queries).await
+            }
             Site::Hetzner => self.ask_hetzner(queries).await,
         }
     }
@@ -114,7 +119,7 @@ impl HostInterpreter {
                 return Err(format!("Hetzner Cloud cannot be asked {query:?}"));
             };
             let state = client.read(&query.name).await;
-            let state = state.map_err(|error| super::chain(&error))?;
+            let state = state.map_err(|error| error_chain(&error))?;
             Ok(LoadBalancerReading(state).into())
         });
         futures::future::try_join_all(asked).await

@@ -10,9 +10,9 @@
 
 use std::fmt::Write as _;
 
+use crate::effect::Record;
 use crate::ident::{Digest, HostName, StackName, Urn};
 use crate::probe::Site;
-use crate::resource::Record;
 
 /// Where the registries of all stacks are.
 const ROOT: &str = "/var/lib/kbz";
@@ -125,8 +125,8 @@ fn file_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effect::Removal;
     use crate::effect::{Action, Effect};
-    use crate::resource::Removal;
     use crate::secret::Vault;
 
     #[test]
@@ -153,10 +153,10 @@ mod tests {
             effects: vec![Effect::on(host, Action::SwapOff {})],
             ..Removal::default()
         };
-        let record = |urn: Urn, removal| Record {
+        let record = |urn: Urn, removal: Removal| Record {
             urn,
             goal: Vault::new().keyed(&Digest::of("")),
-            removal,
+            removal: removal.into(),
             depends_on: std::collections::BTreeSet::new(),
             protect: false,
         };

@@ -76,7 +76,8 @@ fn shared_addresses(facts: &Facts) -> Vec<Finding> {
     let mut found: BTreeMap<IpAddr, (&Hop, &Listener)> = BTreeMap::new();
     for hop in &facts.hops {
         let same = |listener: &&Listener| listener.address == hop.from.address;
-        if let (Way::Balancer { .. }, Some(listener)) = (hop.way, facts.listeners.iter().find(same))
+        if let (Way::Balancer { .. }, Some(listener)) =
+            (&hop.way, facts.listeners.iter().find(same))
         {
             found.entry(hop.from.address).or_insert((hop, listener));
         }

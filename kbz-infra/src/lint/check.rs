@@ -6,13 +6,10 @@ use super::facts::{Facts, Hop, Way};
 use super::label::{and, labelled};
 use crate::diag::Finding;
 use crate::ident::Place;
-use crate::resource::Endpoint;
+use crate::resource::{Endpoint, Fitness, FitnessCheck};
 
 /// What a server says to its peers and to those who check it, never to clients.
-const NOT_FOR_CLIENTS: [&str; 2] = ["rest", "raft"];
-
-/// The speech that tells whether a server is fit.
-const TELLS_FITNESS: &str = "rest";
+pub(super) const NOT_FOR_CLIENTS: [&str; 2] = ["rest", "raft"];
 
 /// What can be wrong with a hop to servers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +20,10 @@ enum Wrong {
     Check { port: u16, right: u16 },
     /// Nothing is asked.
     Blind { right: u16 },
+    /// The check asks for something that every server answers alike.
+    Alike { path: String, right: String },
+    /// The check asks for something that has another name now.
+    Renamed { path: String, now: String },
 }
 
 /// One finding for each declaration and mistake.
@@ -55,20 +56,39 @@ fn judge(hop: &Hop, to: &Endpoint, facts: &Facts) -> Vec<Wrong> {
             speaks: speaks.to_owned(),
         });
     }
-    let tells = server.ports.iter().find(|(_, what)| what == TELLS_FITNESS);
-    if let (Some((right, _)), Way::Service { check_port }) = (tells, hop.way) {
-        match check_port {
-            Some(port) if port == *right => {}
-            Some(port) => wrong.push(Wrong::Check {
-                port,
-                right: *right,
-            }),
-            // One server alone is a matter of its address, not of its check.
-            None if hop.to.len() > 1 => wrong.push(Wrong::Blind { right: *right }),
-            None => {}
-        }
+    if let (Some(fitness), Way::Service { check }) = (&server.fitness, &hop.way) {
+        // One server alone is a matter of its address, not of its check.
+        let blind = hop.to.len() > 1;
+        wrong.extend(unfit(check.as_ref(), fitness, blind));
     }
     wrong
+}
+
+/// What is wrong with a check, or with having none.
+fn unfit(check: Option<&FitnessCheck>, fitness: &Fitness, needed: bool) -> Option<Wrong> {
+    let right = fitness.port;
+    let Some(check) = check else {
+        return needed.then_some(Wrong::Blind { right });
+    };
+    if check.port != right {
+        let port = check.port;
+        return Some(Wrong::Check { port, right });
+    }
+    let path = check.path.split('?').next().unwrap_or_default();
+    if fitness.paths.iter().any(|known| known == path) {
+        return None;
+    }
+    let path = path.to_owned();
+    Some(match fitness.renamed.iter().find(|(old, _)| *old == path) {
+        Some((_, now)) => Wrong::Renamed {
+            path,
+            now: now.clone(),
+        },
+        None => Wrong::Alike {
+            path,
+            right: fitness.paths.first().cloned().unwrap_or_default(),
+        },
+    })
 }
 
 fn finding(place: &Place, wrong: &Wrong, ends: &[(&Hop, &Endpoint)], facts: &Facts) -> Finding {
@@ -78,7 +98,9 @@ fn finding(place: &Place, wrong: &Wrong, ends: &[(&Hop, &Endpoint)], facts: &Fac
         Wrong::NotForClients { port, speaks } => {
             let finding = Finding::error(
                 "kbz::port::not-for-clients",
-                format!("{names} hands connections to port {port}, where {speaks} is spoken"),
+                format!(
+                    "connections through {names} come to port {port}, where {speaks} is spoken"
+                ),
             );
             let label = format!("leads to port {port} of {servers}");
             labelled(finding, [(place, label)]).help(clients_cure(ends[0].1, facts))
@@ -86,7 +108,7 @@ fn finding(place: &Place, wrong: &Wrong, ends: &[(&Hop, &Endpoint)], facts: &Fac
         Wrong::Check { port, right } => {
             let finding = Finding::error(
                 "kbz::check::wrong-port",
-                format!("{names} asks port {port} whether a server is fit, which cannot tell"),
+                format!("the check of {names} asks port {port}, which cannot tell who is fit"),
             );
             let label = format!("the servers tell it on port {right}");
             labelled(finding, [(place, label)])
@@ -95,12 +117,31 @@ fn finding(place: &Place, wrong: &Wrong, ends: &[(&Hop, &Endpoint)], facts: &Fac
         Wrong::Blind { right } => {
             let finding = Finding::error(
                 "kbz::check::blind",
-                format!("{names} does not ask which server is fit"),
+                format!("nothing tells {names} which server is fit"),
             );
-            let label = format!("hands connections to {servers}, whichever of them leads");
+            let label = format!("leads to {servers}, whichever of them leads");
             labelled(finding, [(place, label)]).help(format!(
                 "let it check port {right}, where the servers tell it"
             ))
+        }
+        Wrong::Alike { path, right } => {
+            let finding = Finding::error(
+                "kbz::check::alike",
+                format!("the check of {names} asks for {path}, which every server answers alike"),
+            );
+            let label = format!("leads to {servers}, whichever of them leads");
+            labelled(finding, [(place, label)]).help(format!(
+                "ask for {right}, which the leader alone answers with 200"
+            ))
+        }
+        Wrong::Renamed { path, now } => {
+            let finding = Finding::warning(
+                "kbz::check::renamed",
+                format!("the check of {names} asks for {path}, a name of old"),
+            );
+            let label = format!("it is {now} now");
+            labelled(finding, [(place, label)])
+                .help(format!("ask for {now}, or lead to the cluster itself"))
         }
     }
 }

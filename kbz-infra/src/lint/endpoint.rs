@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::facts::{Facts, Hop, Server, Way};
+use super::check::NOT_FOR_CLIENTS;
+use super::facts::{Facts, Hop, Said, Server, Way};
 use super::label::{and, labelled};
 use crate::diag::Finding;
 use crate::ident::Place;
@@ -18,6 +19,9 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     for (by, name, text) in &facts.exported {
         let addresses = facts.servers.iter().filter(|s| names(text, s.address));
         named.extend(addresses.map(|s| (&by.place, format!("the output `{name}`"), s)));
+    }
+    for said in &facts.texts {
+        named.extend(in_text(said, facts).map(|(who, server)| (&said.by.place, who, server)));
     }
     for hop in facts.hops.iter().filter(|hop| is_one_of_many(hop, facts)) {
         let server = hop.to.first().and_then(|to| facts.server_at(to.address));
@@ -70,7 +74,7 @@ fn cure(server: &Server, facts: &Facts) -> String {
 
 /// A service that hands everything to one server of a cluster with several.
 fn is_one_of_many(hop: &Hop, facts: &Facts) -> bool {
-    let ([only], Way::Service { .. }) = (hop.to.as_slice(), hop.way) else {
+    let ([only], Way::Service { .. }) = (hop.to.as_slice(), &hop.way) else {
         return false;
     };
     let Some(server) = facts.server_at(only.address) else {
@@ -79,6 +83,57 @@ fn is_one_of_many(hop: &Hop, facts: &Facts) -> bool {
     // A service on the server's own host serves that host: it is no way to the cluster.
     let of_cluster = facts.servers.iter().filter(|other| other.of == server.of);
     only.address != hop.from.address && of_cluster.count() > 1
+}
+
+/// Servers that clients are sent to by a text: by a URL, or as the value of a `host`.
+fn in_text<'a>(
+    said: &'a Said,
+    facts: &'a Facts,
+) -> impl Iterator<Item = (String, &'a Server)> + 'a {
+    let lines = (1..).zip(said.text.lines());
+    lines.flat_map(move |(number, line)| {
+        let sent = facts.servers.iter().filter(move |s| sends(line, s));
+        sent.map(move |server| (format!("{} (line {number})", said.place), server))
+    })
+}
+
+fn sends(line: &str, server: &Server) -> bool {
+    let ends = line.split("://").zip(line.split("://").skip(1));
+    let by_url = ends.into_iter().any(|(before, rest)| {
+        let authority = rest
+            .split(['/', '?', ' ', '"', '\''])
+            .next()
+            .unwrap_or(rest);
+        let hosts = authority.rsplit('@').next().unwrap_or(authority).split(',');
+        let database = before.ends_with("postgresql") || before.ends_with("postgres");
+        hosts
+            .into_iter()
+            .any(|host| is_served(host, server, database))
+    });
+    by_url || names_as_host(line, server.address)
+}
+
+/// Whether `ADDRESS[:PORT]` is where a server serves clients; without a port, where the scheme
+/// of the URL is the one of its clients.
+fn is_served(host: &str, server: &Server, of_clients: bool) -> bool {
+    let (address, port) = host.split_once(':').unwrap_or((host, ""));
+    let is_for_clients = |(known, speaks): &(u16, String)| {
+        known.to_string() == port && !NOT_FOR_CLIENTS.contains(&speaks.as_str())
+    };
+    let reached = of_clients || server.ports.iter().any(is_for_clients);
+    reached && address.parse() == Ok(server.address)
+}
+
+/// `host=10.0.0.120`, `DB_HOST: "10.0.0.120"` and the like.
+fn names_as_host(line: &str, address: IpAddr) -> bool {
+    let text = address.to_string();
+    line.match_indices(&text).any(|(at, _)| {
+        let before = line[..at].trim_end_matches([' ', '"', '\'']);
+        let name = before.trim_end_matches(['=', ':']);
+        let named = name.trim_end_matches([' ', '"', '\'']).to_ascii_lowercase();
+        let follows = !line[at + text.len()..].starts_with(|c: char| c.is_ascii_digit());
+        name.len() < before.len() && follows && named.ends_with("host")
+    })
 }
 
 /// Whether a text has an address as a word of its own.

@@ -3,101 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::effect::{FirewallRule, Protocol};
-use crate::graph::Graph;
+pub(super) use super::records::{
+    By, Hop, Kept, Listener, Opening, Running, Said, Server, Store, Use, Voters, Way, Worker,
+};
 use crate::ident::{HostName, Place, Urn};
 use crate::resource::{Claim, Endpoint};
-
-/// Who states something.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct By {
-    pub(super) place: Place,
-    pub(super) urn: Urn,
-}
-
-/// A service that accepts connections on a host.
-#[derive(Debug)]
-pub(super) struct Listener {
-    pub(super) by: By,
-    pub(super) host: HostName,
-    pub(super) bind: IpAddr,
-    pub(super) address: IpAddr,
-    pub(super) port: u16,
-    pub(super) protocol: Protocol,
-    pub(super) service: String,
-    pub(super) remote: bool,
-}
-
-/// Something that hands connections on: a balancer outside the hosts, or a service on one.
-#[derive(Debug)]
-pub(super) struct Hop {
-    pub(super) by: By,
-    pub(super) name: String,
-    pub(super) from: Endpoint,
-    pub(super) to: Vec<Endpoint>,
-    pub(super) way: Way,
-}
-
-/// How a hop hands connections on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// A balancer outside the hosts.
-    Balancer { public: bool },
-    /// A service on a host.
-    Service { check_port: Option<u16> },
-    /// A client that serves others.
-    Client,
-}
-
-/// A server of a cluster.
-#[derive(Debug)]
-pub(super) struct Server {
-    pub(super) by: By,
-    pub(super) of: String,
-    pub(super) address: IpAddr,
-    pub(super) ports: Vec<(u16, String)>,
-}
-
-/// A rule of a host's firewall.
-#[derive(Debug)]
-pub(super) struct Opening {
-    pub(super) by: By,
-    pub(super) host: HostName,
-    pub(super) rule: FirewallRule,
-}
-
-/// Somebody who uses an endpoint.
-#[derive(Debug)]
-pub(super) struct Use {
-    pub(super) by: By,
-    pub(super) who: String,
-    pub(super) endpoint: Endpoint,
-}
-
-/// Text that other people can read.
-#[derive(Debug)]
-pub(super) struct Readable {
-    pub(super) by: By,
-    pub(super) place: String,
-    pub(super) text: String,
-    pub(super) holds_secret: bool,
-}
-
-/// A place where data is kept.
-#[derive(Debug)]
-pub(super) struct Store {
-    pub(super) by: By,
-    pub(super) host: HostName,
-    pub(super) path: String,
-}
-
-/// A group that decides by majority.
-#[derive(Debug)]
-pub(super) struct Voters {
-    pub(super) by: By,
-    pub(super) group: String,
-    pub(super) members: Vec<HostName>,
-}
 
 /// All claims, sorted.
 #[derive(Debug, Default)]
@@ -111,17 +21,23 @@ pub(super) struct Facts {
     pub(super) exported: Vec<(By, String, String)>,
     pub(super) clients: Vec<Use>,
     pub(super) images: Vec<(By, String)>,
-    pub(super) readable: Vec<Readable>,
+    pub(super) texts: Vec<Said>,
+    pub(super) dockerfiles: Vec<(By, String, String)>,
+    pub(super) kept: Vec<Kept>,
+    pub(super) containers: Vec<Running>,
+    pub(super) units: BTreeSet<(HostName, String)>,
+    pub(super) superusers: Vec<(By, String)>,
+    pub(super) workers: Vec<Worker>,
     pub(super) stores: Vec<Store>,
     pub(super) writers: Vec<(String, Store)>,
     pub(super) voters: Vec<Voters>,
 }
 
 impl Facts {
-    /// The claims of a graph.
-    pub(super) fn of(graph: &Graph) -> Self {
+    /// The claims of a program, each with who states it and where.
+    pub(super) fn of(claims: Vec<(Urn, Place, Claim)>) -> Self {
         let mut facts = Self::default();
-        for (urn, place, claim) in graph.claims() {
+        for (urn, place, claim) in claims {
             facts.add(By { place, urn }, claim);
         }
         facts
@@ -157,14 +73,20 @@ impl Facts {
                 service,
                 from,
                 to,
-                check_port,
-            } => self.add_hop(by, service, from, to, Way::Service { check_port }),
+                check,
+            } => self.add_hop(by, service, from, to, Way::Service { check }),
             Claim::Connects { client, serves, to } => self.add_client(by, &client, serves, to),
-            Claim::Node { of, address, ports } => self.servers.push(Server {
+            Claim::Node {
+                of,
+                address,
+                ports,
+                fitness,
+            } => self.servers.push(Server {
                 by,
                 of,
                 address,
                 ports,
+                fitness,
             }),
             Claim::Advertises { name, endpoint } => {
                 let who = format!("the output `{name}`");
@@ -177,16 +99,37 @@ impl Facts {
             Claim::Firewalled { host } => {
                 self.firewalled.insert(host, by);
             }
-            Claim::Readable {
+            Claim::Says {
                 place,
                 text,
+                private,
                 holds_secret,
-            } => self.readable.push(Readable {
+            } => self.texts.push(Said {
                 by,
                 place,
                 text,
+                private,
                 holds_secret,
             }),
+            Claim::Dockerfile { image, text } => self.dockerfiles.push((by, image, text)),
+            Claim::Keeps {
+                host,
+                path,
+                directory,
+                owner,
+            } => self.kept.push(Kept {
+                by,
+                host,
+                path,
+                directory,
+                owner,
+            }),
+            Claim::Container(goal) => self.containers.push(Running { by, goal }),
+            Claim::Runs { host, unit } => {
+                self.units.insert((host, unit));
+            }
+            Claim::Superuser { role } => self.superusers.push((by, role)),
+            Claim::WorksAs { role, who } => self.workers.push(Worker { by, role, who }),
             Claim::StoresData { host, path } => self.stores.push(Store { by, host, path }),
             Claim::WritesTo { host, path, who } => {
                 self.writers.push((who, Store { by, host, path }));

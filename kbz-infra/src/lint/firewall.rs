@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use super::facts::{Facts, Listener, Opening, Way};
 use super::label::{and, labelled};
 use crate::diag::Finding;
-use crate::effect::Protocol;
 use crate::ident::{HostName, Place};
+use crate::model::Protocol;
 
 /// The port of the way in to every host: it is used, though no resource declares it. That a
 /// firewall lets it in is said by its type, which takes that rule.
@@ -80,8 +80,8 @@ struct Outsider<'a> {
 fn kept_out(facts: &Facts) -> Vec<Finding> {
     let mut found: BTreeMap<(&Place, u16), Vec<Outsider<'_>>> = BTreeMap::new();
     for hop in &facts.hops {
-        let checks = match hop.way {
-            Way::Service { check_port } => check_port,
+        let checks = match &hop.way {
+            Way::Service { check } => check.as_ref().map(|check| check.port),
             Way::Balancer { .. } | Way::Client => None,
         };
         for to in &hop.to {

@@ -1,22 +1,79 @@
 //! Images that may be other ones tomorrow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Facts;
 use super::label::labelled;
 use crate::diag::Finding;
 use crate::ident::Place;
 
-/// One finding for each image that is not pinned.
+/// One finding for each image that is not pinned, and for each build that cannot work.
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let mut found: BTreeMap<&str, Vec<&Place>> = BTreeMap::new();
     for (by, reference) in &facts.images {
         found.entry(reference).or_default().push(&by.place);
     }
+    for (by, _, text) in &facts.dockerfiles {
+        for base in bases(text) {
+            found.entry(base).or_default().push(&by.place);
+        }
+    }
+    let builds = facts.dockerfiles.iter();
+    let builds = builds.filter_map(|(by, image, text)| without_apt(&by.place, image, text));
     found
         .into_iter()
         .filter_map(|(reference, places)| finding(reference, &places))
+        .chain(builds)
         .collect()
+}
+
+/// The images that a Dockerfile starts from; its own stages and build arguments are none.
+fn bases(text: &str) -> Vec<&str> {
+    let mut stages = BTreeSet::from(["scratch"]);
+    let mut bases = Vec::new();
+    for line in text.lines() {
+        let mut words = line
+            .split_whitespace()
+            .filter(|word| !word.starts_with("--"));
+        if !words
+            .next()
+            .is_some_and(|word| word.eq_ignore_ascii_case("FROM"))
+        {
+            continue;
+        }
+        let base = words.next().unwrap_or_default();
+        if !stages.contains(base) && !base.contains('$') {
+            bases.push(base);
+        }
+        stages.extend(words.nth(1));
+    }
+    bases
+}
+
+/// A Dockerfile that calls Debian's package manager where there is none.
+fn without_apt(place: &Place, image: &str, text: &str) -> Option<Finding> {
+    let alpine = bases(text).into_iter().find(|base| is_alpine(base))?;
+    let calls = |line: &str| {
+        let mut words = line.split(|c: char| c.is_whitespace() || c == ';');
+        words.any(|word| word == "apt-get" || word == "apt")
+    };
+    let (number, _) = (1..).zip(text.lines()).find(|(_, line)| calls(line))?;
+    let finding = Finding::error(
+        "kbz::image::no-apt",
+        format!("{image} cannot be built: {alpine} has no apt"),
+    );
+    let label = format!("calls apt in line {number} of its Dockerfile");
+    Some(
+        labelled(finding, [(place, label)]).help(
+            "start from the Debian variant of the same version, such as postgres:16.4-bookworm",
+        ),
+    )
+}
+
+fn is_alpine(base: &str) -> bool {
+    base.rsplit('/')
+        .next()
+        .is_some_and(|name| name.contains("alpine"))
 }
 
 fn finding(reference: &str, places: &[&Place]) -> Option<Finding> {

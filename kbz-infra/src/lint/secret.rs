@@ -1,4 +1,4 @@
-//! Secrets where other people can read them.
+//! Secrets where other people can read them: in the program itself, and in what is not private.
 //!
 //! A reference to a secret is recognised for sure. Clear text is recognised by what stands before
 //! it: a name that ends like that of a password and a value that is no placeholder, a URL with a
@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{Facts, Readable};
+use super::facts::{Facts, Said};
 use super::label::and;
 use crate::diag::{Finding, SourceLocation};
 use crate::ident::Place;
 
 /// How names of secrets end, in lower case.
-const ENDINGS: [&str; 9] = [
+const ENDINGS: [&str; 11] = [
     "password",
     "passwd",
     "pass",
@@ -22,6 +22,8 @@ const ENDINGS: [&str; 9] = [
     "api_key",
     "apikey",
     "private_key",
+    "requirepass",
+    "masterauth",
 ];
 
 /// Values that are words of a configuration language and no secrets.
@@ -32,12 +34,13 @@ const WORDS: [&str; 10] = [
 /// One finding for each declaration and place of text.
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let mut found: BTreeMap<(&Place, &str), (bool, Vec<String>)> = BTreeMap::new();
-    for readable in &facts.readable {
-        let signs = signs(readable);
-        if readable.holds_secret || !signs.is_empty() {
-            let key = (&readable.by.place, readable.place.as_str());
+    for said in &facts.texts {
+        let signs = signs(said);
+        let readable = said.holds_secret && !said.private;
+        if readable || !signs.is_empty() {
+            let key = (&said.by.place, said.place.as_str());
             let entry = found.entry(key).or_default();
-            entry.0 |= readable.holds_secret;
+            entry.0 |= readable;
             entry.1.extend(signs);
         }
     }
@@ -69,8 +72,8 @@ fn finding(place: &Place, stands: &str, reference: bool, signs: &[String]) -> Fi
 }
 
 /// What gives a secret away, by line; never the value.
-fn signs(readable: &Readable) -> Vec<String> {
-    let lines = (1..).zip(readable.text.lines());
+fn signs(said: &Said) -> Vec<String> {
+    let lines = (1..).zip(said.text.lines());
     lines
         .filter_map(|(number, line)| sign(line).map(|what| format!("{what} in line {number}")))
         .collect()
@@ -87,7 +90,25 @@ fn sign(line: &str) -> Option<String> {
     if has_url_password(line) {
         return Some("a password in a URL".to_owned());
     }
-    named_secret(line).map(|name| format!("`{name}`"))
+    let name = named_secret(line).or_else(|| spaced_secret(line));
+    name.map(|name| format!("`{name}`"))
+}
+
+/// The name in `--name value`, `--name=value`, or in `requirepass value`, where a space is what
+/// parts them.
+fn spaced_secret(line: &str) -> Option<&str> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let pairs = words.iter().enumerate().filter_map(|(index, word)| {
+        let flag = word.starts_with("--");
+        let whole = word.trim_start_matches('-');
+        if let (true, Some((name, value))) = (flag, whole.split_once('=')) {
+            return Some((name, value));
+        }
+        let alone = flag || ["requirepass", "masterauth"].contains(word);
+        alone.then_some((whole, *words.get(index + 1)?))
+    });
+    let mut secrets = pairs.filter(|(name, value)| is_named_secret(name) && is_value(value));
+    secrets.next().map(|(name, _)| name)
 }
 
 /// `scheme://user:password@`, where the password is neither empty nor a placeholder.
@@ -106,9 +127,12 @@ fn named_secret(line: &str) -> Option<&str> {
     let value = line[at + 1..].trim();
     let name = line[..at].trim().trim_matches(['"', '\'']);
     let name = name.rsplit(char::is_whitespace).next()?;
+    (is_named_secret(name) && is_value(value)).then_some(name)
+}
+
+fn is_named_secret(name: &str) -> bool {
     let lower = name.to_ascii_lowercase().replace('-', "_");
-    let named = ENDINGS.iter().any(|ending| ends_with_word(&lower, ending));
-    (named && is_value(value)).then_some(name)
+    ENDINGS.iter().any(|ending| ends_with_word(&lower, ending))
 }
 
 /// Whether a name ends with a word of its own: `app_pass`, and not `bypass`.
@@ -126,6 +150,8 @@ fn is_value(text: &str) -> bool {
     let value = text.trim().trim_end_matches([',', ';']);
     let value = value.trim_matches(['"', '\'']);
     let placeholder = value.starts_with(['$', '{', '<', '%', '/', '⟦', '*', '|', '>'])
+        // A reference, or its first word where words are taken apart.
+        || value == "(secret"
         || value.starts_with("(secret ");
     !placeholder && !WORDS.contains(&value.to_ascii_lowercase().as_str())
 }
@@ -140,15 +166,14 @@ mod tests {
             "POSTGRES_APP_PASS=hunter2",
             "  password: \"hunter2\"",
             "\"api_key\": \"abc\",",
-            "requirepass = x",
+            "requirepass hunter2",
+            "redis-server --appendonly yes --requirepass hunter2",
+            "minio --console=on --root-password=hunter2",
             "url = postgresql://app:hunter2@10.0.0.10/db",
             "-----BEGIN OPENSSH PRIVATE KEY-----",
             "export VAULT_TOKEN=abc",
         ] {
-            assert!(
-                sign(line).is_some() || line.starts_with("requirepass"),
-                "{line}"
-            );
+            assert!(sign(line).is_some(), "{line}");
         }
     }
 
@@ -157,12 +182,16 @@ mod tests {
         for line in [
             "# password: hunter2",
             "password: (secret APP_PASS)",
+            "requirepass (secret REDIS_PASS)",
+            "redis-server --masterauth (secret REDIS_PASS) --port 6379",
             "password_encryption = scram-sha-256",
             "password_file = /etc/x",
             "passfile: /run/secrets/pgpass",
             "PASSWORD=${APP_PASS}",
             "password:",
             "bypass = 1",
+            "haproxy -W -db -f /etc/haproxy/haproxy.cfg",
+            "app --token /run/secrets/token --password-file /run/secrets/pass",
             "url = postgresql://app@10.0.0.10:5432/db",
             "server db1 10.0.0.120:5432 check port 8008",
             "auth_type = scram-sha-256",

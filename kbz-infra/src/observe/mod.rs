@@ -141,8 +141,8 @@ fn unasked(observation: &Observation, known: &(dyn Fn(&Urn) -> bool + Sync)) -> 
     });
     registries
         .flat_map(|registry| &registry.0)
-        .filter(|record| !known(&record.urn))
-        .flat_map(|record| &record.removal.probes)
+        .filter(|entry| !known(&entry.urn))
+        .flat_map(|entry| &entry.probes)
         .filter(|probe| observation.get(probe).is_none())
         .cloned()
         .collect()

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::effect::{Effect, EffectError, RunContext};
+use crate::effect::{Record, Removal};
 use crate::ident::{Digest, HostName};
 use crate::probe::{
-    FileReading, Ownership, Path, PathReading, Registry, RegistryReading, Swap, SwapReading,
+    Entry, FileReading, Ownership, Path, PathReading, Registry, RegistryReading, Swap, SwapReading,
 };
-use crate::resource::{Record, Removal};
 use crate::secret::Vault;
 
 #[derive(Default)]
@@ -131,15 +131,17 @@ async fn silence_is_unreachable_for_every_probe_and_never_absence() {
 #[tokio::test]
 async fn what_only_a_registry_knows_is_asked_in_a_second_round() {
     let (db, gone) = (site("db-1"), site("db-2"));
-    let record = |name: &str, probe: Probe| Record {
-        urn: Urn::global("thing", name),
-        goal: Vault::new().keyed(&Digest::of(name)),
-        removal: Removal {
-            probes: vec![probe],
-            ..Removal::default()
-        },
-        depends_on: BTreeSet::new(),
-        protect: false,
+    let entry = |name: &str, probe: Probe| {
+        Entry::from(&Record {
+            urn: Urn::global("thing", name),
+            goal: Vault::new().keyed(&Digest::of(name)),
+            removal: Arc::new(Removal {
+                probes: vec![probe],
+                ..Removal::default()
+            }),
+            depends_on: BTreeSet::new(),
+            protect: false,
+        })
     };
     let registry = Probe::at(&db, Registry {});
     let silent = Outage::new(&gone, "no route");
@@ -147,9 +149,9 @@ async fn what_only_a_registry_knows_is_asked_in_a_second_round() {
         (
             registry,
             Seen::Read(Reading::Registry(RegistryReading(vec![
-                record("declared", Probe::at(&db, Swap {})),
-                record("orphan", path(&db, false)),
-                record("far", path(&gone, false)),
+                entry("declared", Probe::at(&db, Swap {})),
+                entry("orphan", path(&db, false)),
+                entry("far", path(&gone, false)),
             ]))),
         ),
         (Probe::at(&gone, Swap {}), Seen::Unreachable(silent.clone())),

@@ -1,8 +1,11 @@
 //! The order of groups: members that must not be disturbed together.
+//!
+//! The leader comes last, after it has handed over; or first, where it stands, when a step says
+//! that its change must hold there before it can anywhere else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Outcome, Step, StepId};
+use super::step::{Outcome, Step, StepId};
 use crate::effect::{Action, Effect};
 use crate::ident::{HostName, Urn};
 use crate::probe::Observation;
@@ -61,9 +64,10 @@ impl<'a> Roll<'a> {
         if self.disturbing.is_empty() {
             return;
         }
+        let leader_first = self.leader_goes_first(steps);
         let mut last = self.gate("before", self.untouched(), steps);
-        for member in self.members_in_turn(leader) {
-            if Some(&member) == leader && self.group.members.len() > 1 {
+        for member in self.members_in_turn(leader, leader_first) {
+            if Some(&member) == leader && self.group.members.len() > 1 && !leader_first {
                 last = self.switchover(&member, last, steps);
             }
             let disturbing = self.disturbing[&member].clone();
@@ -78,8 +82,15 @@ impl<'a> Roll<'a> {
         }
     }
 
-    /// Replicas in the reverse of the program's order, then the leader.
-    fn members_in_turn(&self, leader: Option<&HostName>) -> Vec<HostName> {
+    /// Whether a change must hold on the leader before it can on anybody else.
+    fn leader_goes_first(&self, steps: &[Step]) -> bool {
+        let ids: BTreeSet<&StepId> = self.disturbing.values().flatten().collect();
+        let mut steps = steps.iter().filter(|step| ids.contains(&step.id));
+        steps.any(Step::is_leader_first)
+    }
+
+    /// Replicas in the reverse of the program's order, then the leader, or the leader before.
+    fn members_in_turn(&self, leader: Option<&HostName>, leader_first: bool) -> Vec<HostName> {
         let disturbed = self
             .group
             .members
@@ -89,7 +100,11 @@ impl<'a> Roll<'a> {
         let (leading, following): (Vec<_>, Vec<_>) = disturbed
             .cloned()
             .partition(|member| Some(member) == leader);
-        following.into_iter().chain(leading).collect()
+        if leader_first {
+            leading.into_iter().chain(following).collect()
+        } else {
+            following.into_iter().chain(leading).collect()
+        }
     }
 
     /// The steps of members that are not disturbed: repairs that should be done first.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Step, StepId};
+use super::step::{Step, StepId};
 
 /// Sorts steps so that each comes after all that it waits for, otherwise in the order given,
 /// and numbers them by their place.

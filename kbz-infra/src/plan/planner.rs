@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Outcome, Plan, Step, StepId, Stuck, StuckBy, group, order};
+use super::fate::Fate;
+use super::step::{Outcome, Plan, Step, StepId, Stuck, StuckBy};
+use super::{group, order};
+use crate::effect::Record;
 use crate::effect::{Action, Effect};
 use crate::graph::{Graph, Node};
 use crate::ident::{HostName, Place, Urn};
-use crate::probe::{Observation, Probe, Reading, Registry, Seen};
-use crate::resource::{
-    Blocked, Change, Context, Impact, Op, PlanError, Planned, Reason, Record, Upstream,
-};
+use crate::probe::{Entry, Observation, Probe, Reading, Registry, Seen};
+use crate::resource::{Blocked, Change, Context, Impact, Op, PlanError, Planned, Reason, Upstream};
 use crate::secret::{KeyedHash, Vault};
 
 /// What a plan is asked for.
@@ -40,6 +41,8 @@ pub struct Planner<'a> {
     vault: &'a Vault,
     pub(super) remembered: BTreeMap<Urn, Record>,
     pub(super) marked: BTreeMap<Urn, Record>,
+    /// What a registry holds and nobody can read.
+    unreadable: Vec<Problem>,
 }
 
 impl<'a> Planner<'a> {
@@ -50,7 +53,7 @@ impl<'a> Planner<'a> {
         vault: &'a Vault,
         snapshot: &BTreeMap<Urn, Record>,
     ) -> Self {
-        let marked = marked(observation);
+        let (marked, unreadable) = marked(observation);
         let mut remembered = snapshot.clone();
         remembered.extend(marked.clone());
         Self {
@@ -59,12 +62,14 @@ impl<'a> Planner<'a> {
             vault,
             remembered,
             marked,
+            unreadable,
         }
     }
 
     /// The plan, or everything that stands against it.
     pub fn plan(self, request: Request) -> Result<Plan, Vec<Problem>> {
         let mut draft = Draft::default();
+        draft.problems.clone_from(&self.unreadable);
         if request == Request::Up {
             for (urn, node) in self.graph.in_order() {
                 self.place(urn, node, &mut draft);
@@ -90,20 +95,7 @@ impl<'a> Planner<'a> {
         if let Some(stuck) = wanted.iter().find(|urn| draft.is_stuck(urn)) {
             return draft.stick(urn, StuckBy::DependsOn(stuck.clone()));
         }
-        let parent_absent = node
-            .options
-            .within
-            .iter()
-            .any(|parent| draft.will_be_made(parent));
-        let context = Context::new(
-            self.graph.stack().as_str(),
-            self.observation,
-            self.vault,
-            &*draft,
-            &node.options.ignore_changes,
-        )
-        .with_absent_parent(parent_absent);
-        match node.resource.plan(&context) {
+        match self.ask(urn, node, draft) {
             Ok(planned) => self.decide(urn, node, planned, draft),
             Err(PlanError::Blocked(Blocked::Unreachable(outage))) => {
                 draft.stick(urn, StuckBy::Unreachable(outage));
@@ -116,12 +108,60 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Asks the kind. What cannot be read because what it lives in is still to be made is absent;
+    /// what is remembered, and lives in something that is about to be mended, is looked after
+    /// once that is done.
+    fn ask(&self, urn: &Urn, node: &Node, draft: &Draft) -> Result<Planned, PlanError> {
+        let plan = |parent_absent| {
+            let context = Context::new(
+                self.graph.stack().as_str(),
+                self.observation,
+                self.vault,
+                draft,
+                &node.options.ignore_changes,
+            );
+            node.resource
+                .plan(&context.with_absent_parent(parent_absent))
+        };
+        let mut within = node.options.within.iter();
+        let mut planned = plan(within.clone().any(|parent| draft.fate(parent).is_coming()));
+        if !self.remembered.contains_key(urn) {
+            return planned;
+        }
+        let blocked = matches!(planned, Err(PlanError::Blocked(_)));
+        if blocked && within.any(|parent| draft.will_change(parent)) {
+            planned = plan(true);
+        }
+        let change = planned
+            .as_mut()
+            .ok()
+            .and_then(|planned| planned.change.as_mut());
+        if let Some(change) = change
+            && change.op == Op::Create
+            && self.is_silent(&node.resource.probes())
+        {
+            change.op = Op::Run;
+            change.reasons = vec![Reason::Unmet {
+                waiting: "what it lives in to answer".to_owned(),
+            }];
+        }
+        planned
+    }
+
+    /// Whether what should answer a probe does not.
+    fn is_silent(&self, probes: &[Probe]) -> bool {
+        let mut seen = probes
+            .iter()
+            .filter_map(|probe| self.observation.get(probe));
+        seen.any(|seen| matches!(seen, Seen::Unreachable(_)))
+    }
+
     /// Turns the kind's answer into a step, or into nothing to do.
     fn decide(&self, urn: &Urn, node: &Node, planned: Planned, draft: &mut Draft) {
         let record = Record {
             urn: urn.clone(),
             goal: planned.goal.clone(),
-            removal: node.resource.removal(),
+            removal: node.resource.removal().into(),
             depends_on: self.graph.dependencies(urn).clone(),
             protect: node.options.protect,
         };
@@ -131,6 +171,7 @@ impl<'a> Planner<'a> {
             None if unmarked => adoption(),
             None => {
                 draft.keep(urn, planned.goal, record, self.graph.dependencies(urn));
+                draft.note(self.graph, urn, node.parent.as_ref(), Fate::KEPT);
                 return;
             }
         };
@@ -160,21 +201,40 @@ impl<'a> Planner<'a> {
             disturbs: node.options.member_of.clone(),
             timeout: node.options.timeout.map(|limit| limit.as_secs()),
         };
-        draft.note_components(self.graph, node.parent.as_ref(), step.op);
+        let fate = Fate::of(step.op, &step.reasons);
+        draft.note(self.graph, urn, node.parent.as_ref(), fate);
         draft.add(step, planned.goal);
     }
 }
 
-/// All that the hosts' registries remember.
-fn marked(observation: &Observation) -> BTreeMap<Urn, Record> {
+/// All that the hosts' registries remember, and what of it cannot be read.
+fn marked(observation: &Observation) -> (BTreeMap<Urn, Record>, Vec<Problem>) {
     let registries = observation.iter().filter_map(|(_, seen)| match seen {
         Seen::Read(Reading::Registry(registry)) => Some(registry),
         Seen::Read(_) | Seen::Unreachable(_) => None,
     });
-    registries
-        .flat_map(|registry| registry.0.iter())
-        .map(|record| (record.urn.clone(), record.clone()))
-        .collect()
+    let mut marked = BTreeMap::new();
+    let mut unreadable = Vec::new();
+    for entry in registries.flat_map(|registry| &registry.0) {
+        match Record::try_from(entry) {
+            Ok(record) => {
+                marked.insert(entry.urn.clone(), record);
+            }
+            Err(error) => unreadable.push(damaged(entry, &error)),
+        }
+    }
+    (marked, unreadable)
+}
+
+fn damaged(entry: &Entry, error: &serde_json::Error) -> Problem {
+    Problem {
+        urn: entry.urn.clone(),
+        declared: None,
+        error: PlanError::Refused {
+            what: format!("its record in the registry of its host cannot be read: {error}"),
+            help: "use the version that wrote it, or remove the record on the host".to_owned(),
+        },
+    }
 }
 
 fn adoption() -> Change {
@@ -233,7 +293,9 @@ pub(super) struct Draft {
     pub(super) forgotten: BTreeSet<Urn>,
     pub(super) problems: Vec<Problem>,
     goals: BTreeMap<Urn, KeyedHash>,
-    made: BTreeMap<Urn, Op>,
+    /// Of each planned resource, and of each component as far as its parts are planned.
+    fates: BTreeMap<Urn, Fate>,
+    impacts: BTreeMap<Urn, Impact>,
     /// For each planned resource, the steps that stand between it and what comes after.
     pub(super) frontiers: BTreeMap<Urn, BTreeSet<StepId>>,
     ids: u32,
@@ -277,22 +339,25 @@ impl Draft {
         self.frontiers
             .insert(step.urn.clone(), BTreeSet::from([step.id]));
         self.goals.insert(step.urn.clone(), goal);
-        self.made.insert(step.urn.clone(), step.op);
+        self.impacts.insert(step.urn.clone(), step.impact);
         self.steps.push(step);
     }
 
-    /// A component changes when a part of it does, and is to be made when a part of it is.
-    fn note_components(&mut self, graph: &Graph, parent: Option<&Urn>, op: Op) {
+    /// Notes what happens to a resource with the components that it is part of.
+    fn note(&mut self, graph: &Graph, urn: &Urn, parent: Option<&Urn>, fate: Fate) {
+        self.fates.insert(urn.clone(), fate);
         let mut above = parent;
         while let Some(component) = above {
-            let known = self.made.entry(component.clone()).or_insert(op);
-            if matches!(op, Op::Create | Op::Replace) {
-                *known = op;
-            }
+            let known = self.fates.entry(component.clone()).or_default();
+            *known = known.and(fate);
             above = graph
                 .component(component)
                 .and_then(|node| node.parent.as_ref());
         }
+    }
+
+    fn fate(&self, urn: &Urn) -> Fate {
+        self.fates.get(urn).copied().unwrap_or_default()
     }
 }
 
@@ -302,10 +367,14 @@ impl Upstream for Draft {
     }
 
     fn will_be_made(&self, urn: &Urn) -> bool {
-        matches!(self.made.get(urn), Some(Op::Create | Op::Replace))
+        self.fate(urn).is_new()
     }
 
     fn will_change(&self, urn: &Urn) -> bool {
-        self.made.contains_key(urn)
+        self.fate(urn).changes()
+    }
+
+    fn impact(&self, urn: &Urn) -> Impact {
+        self.impacts.get(urn).copied().unwrap_or_default()
     }
 }

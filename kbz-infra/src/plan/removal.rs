@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::planner::{Draft, protected};
-use super::{Outcome, Planner, Request, Step, StepId, StuckBy};
+use super::planner::{Draft, Planner, Request, protected};
+use super::step::{Outcome, Step, StepId, StuckBy};
+use crate::effect::Record;
 use crate::effect::{Action, Effect};
 use crate::ident::{HostName, Urn};
 use crate::probe::{Outage, Probe, Registry, Seen};
-use crate::resource::{Impact, Op, Reason, Record};
+use crate::resource::{Impact, Op, Reason};
 
 /// Up to so many changes of a host, each of its removals waits for each of them. Above, one
 /// removal waits for all and the others for that one, so that a plan does not grow with the
@@ -108,10 +109,10 @@ impl Planner<'_> {
                 Request::Up => Reason::Undeclared,
                 Request::Destroy => Reason::Destroy,
             }],
-            impact: if record.removal.data_loss {
-                Impact::DataLoss
+            impact: if present {
+                record.removal.impact
             } else {
-                Impact::Recreate
+                Impact::None
             },
             details: Vec::new(),
             summary: node.map(|node| node.resource.summary()).unwrap_or_default(),

@@ -26,11 +26,12 @@
 //! ```
 
 use super::file::{owner_probe, ownership_drift};
+use crate::effect::Removal;
 use crate::effect::{Action, Effect, Owner};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{self, Filesystem, PathReading, Probe, Site};
 use crate::resource::{
-    Change, Claim, Context, Detail, Impact, Op, PlanError, Planned, Reason, Removal, Resource,
+    Change, Claim, Context, Detail, Impact, Op, PlanError, Planned, Reason, Resource,
 };
 
 /// A directory of a host.
@@ -205,7 +206,11 @@ impl Resource for Directory {
                     recursive: self.with_contents,
                 },
             )],
-            data_loss: self.with_contents,
+            impact: if self.with_contents {
+                Impact::DataLoss
+            } else {
+                Impact::None
+            },
         }
     }
 
@@ -219,11 +224,17 @@ impl Resource for Directory {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        let claim = || Claim::StoresData {
+        let keeps = Claim::Keeps {
             host: self.host.clone(),
             path: self.path.clone(),
+            directory: true,
+            owner: self.owner.on_host(),
         };
-        self.filesystem.iter().map(|_| claim()).collect()
+        let stores = self.filesystem.iter().map(|_| Claim::StoresData {
+            host: self.host.clone(),
+            path: self.path.clone(),
+        });
+        std::iter::once(keeps).chain(stores).collect()
     }
 }
 
@@ -350,8 +361,9 @@ mod tests {
                 "WARNING: /data on db-1 lies on ext4, xfs is required; tolerated".to_owned()
             )]
         );
-        assert_eq!(on_xfs().claims().len(), 1);
-        assert!(data().claims().is_empty());
+        let stores = |claim: &Claim| matches!(claim, Claim::StoresData { .. });
+        assert!(on_xfs().claims().iter().any(stores));
+        assert!(!data().claims().iter().any(stores));
     }
 
     #[test]

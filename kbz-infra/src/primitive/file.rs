@@ -14,13 +14,14 @@
 //! # Ok::<(), kbz_infra::ident::InvalidName>(())
 //! ```
 
+use crate::effect::Removal;
 use crate::effect::{Action, Effect, Owner, PreImage};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{self, FileReading, ImageUser, Node, Ownership, PathReading, Probe, Site};
 use crate::resource::{
-    Change, Claim, Content, Context, Detail, Impact, Op, PlanError, Planned, Reason, Removal,
-    Resource, Text,
+    Change, Claim, Content, Context, Detail, Impact, Op, PlanError, Planned, Reason, Resource,
 };
+use crate::secret::Text;
 
 /// A regular file of a host.
 #[derive(Debug, Clone)]
@@ -227,7 +228,7 @@ impl Resource for File {
                     expect: PreImage::Any,
                 },
             )],
-            data_loss: false,
+            impact: Impact::None,
         }
     }
 
@@ -236,18 +237,21 @@ impl Resource for File {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        let Content::Text(text) = &self.content else {
-            return Vec::new();
-        };
-        let private = self.mode.trailing_zeros() >= 6;
-        if private {
-            return Vec::new();
+        let mut claims = vec![Claim::Keeps {
+            host: self.host.clone(),
+            path: self.path.clone(),
+            directory: false,
+            owner: self.owner.on_host(),
+        }];
+        if let Content::Text(text) = &self.content {
+            claims.push(Claim::Says {
+                place: self.path.clone(),
+                text: text.to_string(),
+                private: self.mode.trailing_zeros() >= 6,
+                holds_secret: text.is_secret(),
+            });
         }
-        vec![Claim::Readable {
-            place: self.path.clone(),
-            text: text.to_string(),
-            holds_secret: text.is_secret(),
-        }]
+        claims
     }
 }
 
@@ -315,7 +319,7 @@ pub(super) fn ownership_drift(
 fn content_diff(context: &Context<'_>, text: &Text, found: &FileReading) -> Detail {
     match &found.content {
         Some(old) => Detail::Text {
-            old: context.vault().redact(&text.mask_old(old)),
+            old: text.mask_old(old, context.vault()),
             new: text.to_string(),
         },
         None => Detail::Note(format!(

@@ -24,11 +24,13 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use crate::effect::{Action, Effect, FirewallRule as Rule, Protocol};
+use crate::effect::Removal;
+use crate::effect::{Action, Effect};
 use crate::ident::{Digest, HostName, Urn};
+use crate::model::{FirewallRule as Rule, Protocol};
 use crate::probe::{self, FirewallReading, Probe, Site};
 use crate::resource::{
-    Change, Claim, Context, Detail, Impact, Op, PlanError, Planned, Reason, Removal, Resource,
+    Change, Claim, Context, Detail, Impact, Op, PlanError, Planned, Reason, Resource,
 };
 
 /// Traffic that a host lets in.
@@ -132,7 +134,7 @@ impl Resource for FirewallRule {
                 &self.host,
                 Action::RevokeTraffic(self.rule.clone()),
             )],
-            data_loss: false,
+            impact: Impact::ServiceEnds,
         }
     }
 
@@ -206,7 +208,7 @@ impl Firewall {
         let foreign = found.foreign.iter();
         let details = foreign.map(|rule| Detail::Note(format!("left alone: {rule}")));
         Some(Change {
-            op: if found.active { Op::Update } else { Op::Create },
+            op: Op::Update,
             reasons,
             impact: Impact::None,
             effects,
@@ -239,7 +241,11 @@ impl Resource for Firewall {
 
     fn summary(&self) -> String {
         let how = if self.exactly { "exactly " } else { "" };
-        format!("denies incoming, lets in {how}{} rules", self.rules.len())
+        let rules = match self.rules.len() {
+            1 => "1 rule".to_owned(),
+            many => format!("{many} rules"),
+        };
+        format!("denies incoming, lets in {how}{rules}")
     }
 
     fn claims(&self) -> Vec<Claim> {
@@ -309,7 +315,7 @@ mod tests {
             (postgres(), no_ufw(), "refused: db-1 has no UFW"),
             (postgres(), World::silent(), "unreachable"),
         ]);
-        assert_eq!(removal(&postgres()), "RevokeTraffic");
+        assert_eq!(removal(&postgres()), "RevokeTraffic (service ends)");
         assert_eq!(removal(&ssh()), "");
         let name = postgres().urn().to_string();
         assert_eq!(name, "firewall-rule@db-1:5432/tcp from 10.0.0.0/16");
@@ -323,7 +329,7 @@ mod tests {
             (
                 firewall(),
                 ufw(false, &all()),
-                "Create (none) state  off → on: EnableFirewall",
+                "Update (none) state  off → on: EnableFirewall",
             ),
             (firewall(), ufw(true, &all()), "nothing"),
             (firewall(), ufw(true, &more()), "nothing"),

@@ -25,10 +25,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::effect::Removal;
 use crate::effect::{Action, Effect, Gate};
 use crate::ident::{Digest, Urn};
 use crate::probe::Probe;
-use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Removal, Resource};
+use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Resource};
 
 /// A gate in the graph.
 #[derive(Debug, Clone)]
@@ -144,14 +145,14 @@ mod tests {
 
     /// A balancer without services has none that lacks a target.
     fn open() -> World {
-        let state = crate::effect::load_balancer::LoadBalancerState {
+        let state = crate::model::load_balancer::LoadBalancerState {
             id: 1,
             name: "lb".to_owned(),
             load_balancer_type: "lb11".to_owned(),
             location: "fsn1".to_owned(),
             network: None,
             public_interface: false,
-            algorithm: crate::effect::load_balancer::Algorithm::RoundRobin,
+            algorithm: crate::model::load_balancer::Algorithm::RoundRobin,
             labels: std::collections::BTreeMap::new(),
             delete_protection: false,
             services: Vec::new(),

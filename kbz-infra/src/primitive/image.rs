@@ -14,8 +14,8 @@
 //!
 //! ```
 //! use std::collections::BTreeMap;
-//! use kbz_infra::effect::{BuildContext, ContextFile};
 //! use kbz_infra::ident::HostName;
+//! use kbz_infra::model::{BuildContext, ContextFile};
 //! use kbz_infra::primitive::{Image, ImageBuild};
 //!
 //! let hosts = [HostName::new("db-1")?, HostName::new("db-2")?];
@@ -37,12 +37,12 @@
 //! # Ok::<(), kbz_infra::ident::InvalidName>(())
 //! ```
 
-use crate::effect::{Action, BuildContext, Effect};
+use crate::effect::Removal;
+use crate::effect::{Action, Effect};
 use crate::ident::{Digest, HostName, Urn};
+use crate::model::BuildContext;
 use crate::probe::{ImageReading, ImageTag, ImageUser, Probe, Site};
-use crate::resource::{
-    Change, Claim, Context, Impact, Op, PlanError, Planned, Reason, Removal, Resource,
-};
+use crate::resource::{Change, Claim, Context, Impact, Op, PlanError, Planned, Reason, Resource};
 
 /// An image in the Docker engine of one host.
 #[derive(Debug, Clone)]
@@ -157,7 +157,7 @@ impl Resource for Image {
                     reference: self.reference.clone(),
                 },
             )],
-            data_loss: false,
+            impact: Impact::None,
         }
     }
 
@@ -231,10 +231,8 @@ impl Resource for ImageBuild {
 
     fn plan(&self, context: &Context<'_>) -> Result<Planned, PlanError> {
         let lacking = self.lacking(context)?;
-        let reasons = lacking.into_iter().map(|host| Reason::Unmet {
-            waiting: format!("the image on {host}"),
-        });
-        let reasons: Vec<Reason> = reasons.collect();
+        let reasons = lacking.into_iter().cloned();
+        let reasons: Vec<Reason> = reasons.map(|host| Reason::LackingOn { host }).collect();
         let change = (!reasons.is_empty()).then(|| Change {
             op: Op::Run,
             reasons,
@@ -257,7 +255,25 @@ impl Resource for ImageBuild {
     }
 
     fn summary(&self) -> String {
-        format!("built from {} files", self.context.files.len())
+        match self.context.files.len() {
+            1 => "built from 1 file".to_owned(),
+            many => format!("built from {many} files"),
+        }
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let text = self.context.files.get("Dockerfile");
+        let text = text.map(|file| file.content.clone()).unwrap_or_default();
+        let image = self.reference();
+        vec![
+            Claim::Says {
+                place: format!("the Dockerfile of {}", self.context.repository),
+                text: text.clone(),
+                private: false,
+                holds_secret: false,
+            },
+            Claim::Dockerfile { image, text },
+        ]
     }
 }
 
@@ -340,14 +356,14 @@ mod tests {
             (
                 build(),
                 on_both(present(), ImageReading::Absent),
-                "Run (none) waits for the image on db-2: BuildImage",
+                "Run (none) missing on db-2: BuildImage",
             ),
             (build(), on_both(present(), present()), "nothing"),
             (build(), World::silent(), "nothing"),
             (
                 build(),
                 World::host(tag(&build().reference()), ImageReading::Absent).or_silent(),
-                "Run (none) waits for the image on db-1: BuildImage",
+                "Run (none) missing on db-1: BuildImage",
             ),
         ]);
         assert!(build().removal().effects.is_empty());

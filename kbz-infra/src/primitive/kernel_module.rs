@@ -15,10 +15,11 @@
 
 use super::File;
 use super::persisted::with_runtime;
+use crate::effect::Removal;
 use crate::effect::{Action, Effect};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Module, Probe, Site};
-use crate::resource::{Context, PlanError, Planned, Reason, Removal, Resource};
+use crate::resource::{Context, PlanError, Planned, Reason, Resource};
 
 /// A kernel module that is loaded.
 #[derive(Debug, Clone)]

@@ -20,9 +20,10 @@
 use std::collections::BTreeMap;
 
 use super::version;
+use crate::effect::Removal;
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Facts, FactsReading, Filesystem, FilesystemReading, Probe, Site};
-use crate::resource::{Context, PlanError, Planned, Removal, Resource};
+use crate::resource::{Context, PlanError, Planned, Resource};
 
 /// Facts of a host that must hold.
 #[derive(Debug, Clone)]
@@ -101,8 +102,14 @@ impl Preflight {
         Site::Host(self.host.clone())
     }
 
+    fn facts(&self) -> Facts {
+        Facts {
+            clock_keeper: self.clock_within.is_some() && self.keeps_own_clock,
+        }
+    }
+
     fn judge(&self, context: &Context<'_>) -> Result<Vec<Unmet>, PlanError> {
-        let facts = context.ask(&self.site(), &Facts {})?;
+        let facts = context.ask(&self.site(), &self.facts())?;
         let mut unmet = Vec::new();
         unmet.extend(self.docker.as_ref().and_then(|least| docker(facts, least)));
         unmet.extend(self.memory.and_then(|least| memory(facts, least)));
@@ -135,7 +142,7 @@ impl Resource for Preflight {
     fn probes(&self) -> Vec<Probe> {
         let paths = self.filesystems.keys().chain(self.free.keys());
         let paths = paths.map(|path| Probe::host(&self.host, Filesystem { path: path.clone() }));
-        std::iter::once(Probe::host(&self.host, Facts {}))
+        std::iter::once(Probe::host(&self.host, self.facts()))
             .chain(paths)
             .collect()
     }
@@ -279,7 +286,10 @@ mod tests {
             available,
         };
         let path = "/data".to_owned();
-        World::host(Facts {}, facts).and(Filesystem { path }, reading)
+        let with_keeper = Facts { clock_keeper: true };
+        World::host(with_keeper, facts.clone())
+            .and(Facts::PLAIN, facts)
+            .and(Filesystem { path }, reading)
     }
 
     fn facts(bend: impl FnOnce(&mut FactsReading)) -> World {

@@ -17,9 +17,10 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::File;
+use crate::effect::Removal;
 use crate::ident::{HostName, Urn};
 use crate::probe::Probe;
-use crate::resource::{Claim, Context, PlanError, Planned, Removal, Resource};
+use crate::resource::{Claim, Context, PlanError, Planned, Resource};
 
 /// The name servers of a host.
 #[derive(Debug, Clone)]

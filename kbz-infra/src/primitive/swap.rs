@@ -13,10 +13,11 @@
 //! # Ok::<(), kbz_infra::ident::InvalidName>(())
 //! ```
 
+use crate::effect::Removal;
 use crate::effect::{Action, Effect};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Probe, Site, Swap};
-use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Removal, Resource};
+use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Resource};
 
 /// A host without swap.
 #[derive(Debug, Clone)]

@@ -18,10 +18,11 @@
 
 use super::File;
 use super::persisted::with_runtime;
+use crate::effect::Removal;
 use crate::effect::{Action, Effect};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Probe, Site, SysctlValue};
-use crate::resource::{Context, PlanError, Planned, Reason, Removal, Resource};
+use crate::resource::{Context, PlanError, Planned, Reason, Resource};
 
 /// A kernel parameter.
 #[derive(Debug, Clone)]

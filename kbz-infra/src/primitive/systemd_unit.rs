@@ -2,17 +2,21 @@
 //!
 //! Read: load, active and enabled state, and the stamp in the host's registry that says what
 //! the unit was last started or reloaded with. Drift seen: a stopped, disabled or failed unit,
-//! and one that has not yet read what it uses. A crash between the write of a configuration
-//! file and the reload loses nothing: the stamp still names the old configuration.
+//! one that has not yet read what it uses, and one whose file systemd has not read. A crash
+//! between the write of a configuration file and the reload loses nothing: the stamp still names
+//! the old configuration. When a file that the unit reads is put right after a hand changed it,
+//! the unit reads it again. A unit's own file is read again by systemd; whether somebody
+//! restarted the unit with the changed one in between is not known, and it goes on.
 //!
 //! The unit's file is a [`File`](super::File) of its own.
 
 use std::collections::BTreeSet;
 
+use crate::effect::Removal;
 use crate::effect::{Action, Effect, UnitVerb};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Probe, Site, Stamp, Unit, UnitReading};
-use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Removal, Resource};
+use crate::resource::{Change, Claim, Context, Impact, Op, PlanError, Planned, Reason, Resource};
 use crate::secret::KeyedHash;
 
 /// The state of a systemd unit.
@@ -113,12 +117,17 @@ impl SystemdUnit {
     ) -> Result<Option<Change>, PlanError> {
         let restart_with = in_use(context, &self.restart_on);
         let reload_with = in_use(context, &self.reload_on);
+        let rewritten =
+            |used: &BTreeSet<Urn>| used.iter().any(|urn| context.upstream().will_change(urn));
         let restart = self.is_stale(context, RESTART, restart_with.as_ref())?
             || self
                 .restart_on
                 .iter()
                 .any(|urn| context.upstream().will_be_made(urn));
-        let reload = self.is_stale(context, RELOAD, reload_with.as_ref())?;
+        // Whoever changed a file by hand may have made the service read it.
+        let reload =
+            self.is_stale(context, RELOAD, reload_with.as_ref())? || rewritten(&self.reload_on);
+        let reread = found.stale || restart || rewritten(&self.restart_on);
         let enabled = matches!(found.enabled.as_str(), "enabled" | "static" | "generated");
         let active = found.active == "active";
         let mut reasons = Vec::new();
@@ -126,12 +135,13 @@ impl SystemdUnit {
         if !enabled {
             reasons.push(Reason::field("enabled", or_none(&found.enabled), "enabled"));
             effects.push(self.systemd(UnitVerb::Enable));
-        } else if found.stale || restart {
+        } else if reread {
             effects.push(self.systemd(UnitVerb::DaemonReload));
         }
         let mut impact = Impact::None;
         if !active {
-            reasons.push(Reason::field("active", or_none(&found.active), "active"));
+            let state = found.active.clone();
+            reasons.push(Reason::NotRunning { state });
             // A unit that is about to start again by itself is brought up afresh.
             effects.push(self.systemd(UnitVerb::Restart));
         } else if restart {
@@ -142,6 +152,12 @@ impl SystemdUnit {
             reasons.extend(stale(&self.reload_on, context));
             effects.push(self.systemd(UnitVerb::Reload));
             impact = Impact::Reload;
+        } else if reread && enabled {
+            reasons.push(Reason::field(
+                "systemd knows",
+                "another unit file",
+                "this one",
+            ));
         }
         if reasons.is_empty() {
             return Ok(None);
@@ -151,7 +167,7 @@ impl SystemdUnit {
             let name = self.stamp(what).name;
             effects.push(Effect::on(&self.host, Action::Stamp { name, value }));
         }
-        let op = if found.exists() && enabled {
+        let op = if found.exists() {
             Op::Update
         } else {
             Op::Create
@@ -247,7 +263,11 @@ impl Resource for SystemdUnit {
         Removal {
             probes: vec![Probe::host(&self.host, self.unit())],
             effects,
-            data_loss: false,
+            impact: if self.of_system {
+                Impact::None
+            } else {
+                Impact::ServiceEnds
+            },
         }
     }
 
@@ -258,6 +278,14 @@ impl Resource for SystemdUnit {
             "stopped, disabled"
         }
         .to_owned()
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let runs = || Claim::Runs {
+            host: self.host.clone(),
+            unit: self.name.clone(),
+        };
+        self.running.then(runs).into_iter().collect()
     }
 }
 
@@ -295,3 +323,6 @@ fn stale(used: &BTreeSet<Urn>, context: &Context<'_>) -> Vec<Reason> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::effect::Action;
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Observation, Outage, Ownership, Probe, Query, Reading, Seen, Site};
-use crate::resource::{Blocked, Context, PlanError, Planned, Resource, Upstream};
+use crate::resource::{Blocked, Context, Impact, PlanError, Planned, Resource, Upstream};
 use crate::secret::{KeyedHash, Vault};
 
 /// The host of all tests.
@@ -150,6 +150,14 @@ impl Upstream for World {
     fn will_change(&self, urn: &Urn) -> bool {
         self.changed.contains(urn)
     }
+
+    fn impact(&self, urn: &Urn) -> Impact {
+        if self.made.contains(urn) {
+            Impact::Restart
+        } else {
+            Impact::None
+        }
+    }
 }
 
 /// Compares what a kind answers in each world with one line of text:
@@ -187,13 +195,12 @@ pub(super) fn line(planned: &Result<Planned, PlanError>) -> String {
 /// What the removal of an object does, in one line.
 pub(super) fn removal(resource: &impl Resource) -> String {
     let removal = resource.removal();
-    let loss = if removal.data_loss {
-        " (data loss)"
-    } else {
-        ""
+    let impact = match removal.impact {
+        Impact::None => String::new(),
+        impact => format!(" ({impact})"),
     };
     let actions = removal.effects.iter().map(|effect| &effect.action);
-    format!("{}{loss}", named(actions))
+    format!("{}{impact}", named(actions))
 }
 
 fn named<'a>(actions: impl Iterator<Item = &'a Action>) -> String {

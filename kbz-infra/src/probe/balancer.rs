@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::load_balancer::LoadBalancerState;
+use crate::model::load_balancer::LoadBalancerState;
 
 /// A load balancer; `None` while the project has none of that name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::ContainerSpec;
+use crate::model::ContainerSpec;
 
 /// An image, if the engine has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

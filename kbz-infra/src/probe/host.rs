@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::FirewallRule;
-use crate::resource::Record;
+use crate::model::FirewallRule;
 use crate::secret::KeyedHash;
 
 /// The state of a systemd unit.
@@ -90,8 +89,3 @@ pub struct ModuleReading {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StampReading(pub Option<KeyedHash>);
-
-/// The objects noted in a host's registry, for the stack that asks.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RegistryReading(pub Vec<Record>);

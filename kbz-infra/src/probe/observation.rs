@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Probe, Reading, Site};
+use super::site::Site;
+use super::vocabulary::{Probe, Reading};
 
 /// Why a site gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]

@@ -1,111 +1,18 @@
-//! What a program can declare: resources, components, and either with options.
+//! Options of a declaration, resource or component.
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::Handle;
-use super::Result;
-use super::scope::Scope;
+use super::handle::Handle;
 use crate::ident::{HostName, Urn};
-use crate::resource::{GroupName, Options, Resource};
-
-/// A part of a system that expands into resources. Pure: it declares, and does nothing.
-pub trait Component: fmt::Debug + Send + Sync + 'static {
-    /// The component's address, unique in the stack.
-    fn urn(&self) -> Urn;
-
-    /// The component in a few words, for the right-hand side of a preview.
-    fn summary(&self) -> String {
-        String::new()
-    }
-
-    /// Declares what it is made of. Called once, when the whole program has run, so that it may
-    /// ask for everything else that was declared ([`Scope::all`]).
-    fn expand(&self, scope: &mut Scope<'_>) -> Result<()>;
-}
-
-/// A declaration as the stack keeps it until the program has run.
-#[derive(Debug, Clone)]
-pub(super) enum Entry {
-    Resource(Arc<dyn Resource>),
-    Component(Arc<dyn Component>),
-}
-
-/// What can be given to [`Stack::add`](super::Stack::add). The parameter only tells the two
-/// implementations apart and is always inferred.
-pub trait Declarable<Sort>: Sized {
-    /// What the handle points to.
-    type Declared;
-
-    #[doc(hidden)]
-    fn into_parts(self) -> Parts<Self::Declared>;
-}
-
-/// A declaration taken apart.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Parts<T> {
-    pub(super) urn: Urn,
-    pub(super) declared: Arc<T>,
-    pub(super) entry: Entry,
-    pub(super) options: Options,
-}
-
-/// Tells resources apart for [`Declarable`].
-#[derive(Debug)]
-pub struct ResourceSort;
-/// Tells components apart for [`Declarable`].
-#[derive(Debug)]
-pub struct ComponentSort;
-/// Tells declarations with options apart for [`Declarable`].
-#[derive(Debug)]
-pub struct WithSort<S>(std::marker::PhantomData<S>);
-
-impl<R: Resource> Declarable<ResourceSort> for R {
-    type Declared = R;
-
-    fn into_parts(self) -> Parts<R> {
-        let declared = Arc::new(self);
-        Parts {
-            urn: declared.urn(),
-            entry: Entry::Resource(Arc::clone(&declared) as Arc<dyn Resource>),
-            declared,
-            options: Options::default(),
-        }
-    }
-}
-
-impl<C: Component> Declarable<ComponentSort> for C {
-    type Declared = C;
-
-    fn into_parts(self) -> Parts<C> {
-        let declared = Arc::new(self);
-        Parts {
-            urn: declared.urn(),
-            entry: Entry::Component(Arc::clone(&declared) as Arc<dyn Component>),
-            declared,
-            options: Options::default(),
-        }
-    }
-}
-
-impl<S, D: Declarable<S>> Declarable<WithSort<S>> for With<D> {
-    type Declared = D::Declared;
-
-    fn into_parts(self) -> Parts<D::Declared> {
-        let mut parts = self.inner.into_parts();
-        parts.options = merged(parts.options, self.options);
-        parts
-    }
-}
+use crate::resource::{GroupName, Options};
 
 /// A declaration with options.
 #[derive(Debug, Clone)]
 pub struct With<D> {
-    inner: D,
-    options: Options,
+    pub(super) inner: D,
+    pub(super) options: Options,
 }
 
 /// What can be said of any declaration, resource or component. What is said of a component

@@ -106,6 +106,7 @@ fn unreadable(
         format!("{what} {} {why}", path.display()),
     )
     .label(asked, "asked for here")
+    .help("kbz.toml says for each environment where its inputs are")
     .into()
 }
 

@@ -10,21 +10,26 @@
 mod credentials;
 mod declare;
 mod environment;
+mod error;
+mod expand;
 mod handle;
 mod input;
 mod inventory;
 mod scope;
+mod settings;
 mod stack;
 mod versions;
 
 pub use credentials::{Credentials, Login};
-pub use declare::{Component, Declarable, DeclareExt, With};
+pub use declare::{DeclareExt, With};
 pub use environment::{
     BaseImages, Bastion, Environment, EnvironmentKind, Environments, Hetzner, Ssh, TokenSource,
 };
+pub use error::{ProgramError, Result};
 pub use handle::Handle;
 pub use input::InputErrors;
 pub use inventory::{Host, Inventory, Role, UnknownRole};
-pub use scope::Scope;
-pub use stack::{Export, ImageBase, Program, ProgramError, Result, Settings, Stack};
+pub use scope::{Component, Declarable, Scope};
+pub use settings::{ImageBase, Settings};
+pub use stack::{Export, Program, Stack};
 pub use versions::{ImagePin, PostgresVersion, Version, Versions};

@@ -1,17 +1,112 @@
-//! Where a component declares what it is made of.
+//! What a program can declare, and where a component declares what it is made of.
 
 use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
-use super::Handle;
-use super::declare::{Declarable, Entry, Parts, merged};
-use super::stack::Settings;
-use crate::diag::Finding;
-use crate::graph::{ComponentNode, Node};
+use super::declare::{With, merged};
+use super::error::Result;
+use super::handle::Handle;
+use super::settings::Settings;
+use crate::diag::{Finding, SourceLocation};
 use crate::ident::{Place, Urn};
 use crate::resource::{Claim, Group, Options, Resource};
 
-use super::Component;
+/// A part of a system that expands into resources. Pure: it declares, and does nothing.
+pub trait Component: fmt::Debug + Send + Sync + 'static {
+    /// The component's address, unique in the stack.
+    fn urn(&self) -> Urn;
+
+    /// The component in a few words, for the right-hand side of a preview.
+    fn summary(&self) -> String {
+        String::new()
+    }
+
+    /// Declares what it is made of. Called once, when the whole program has run, so that it may
+    /// ask for everything else that was declared ([`Scope::all`]).
+    fn expand(&self, scope: &mut Scope<'_>) -> Result<()>;
+}
+
+/// What can be given to [`Stack::add`](super::Stack::add). The parameter only tells the two
+/// implementations apart and is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be declared",
+    label = "neither a resource nor a component",
+    note = "a builder that is not finished, such as a frontend without a backend, is none yet"
+)]
+pub trait Declarable<Sort>: Sized {
+    /// What the handle points to.
+    type Declared;
+
+    #[doc(hidden)]
+    fn into_parts(self) -> Parts<Self::Declared>;
+}
+
+/// A declaration taken apart.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Parts<T> {
+    pub(super) urn: Urn,
+    pub(super) declared: Arc<T>,
+    pub(super) entry: Entry,
+    pub(super) options: Options,
+}
+
+/// Tells resources apart for [`Declarable`].
+#[derive(Debug)]
+pub struct ResourceSort;
+/// Tells components apart for [`Declarable`].
+#[derive(Debug)]
+pub struct ComponentSort;
+/// Tells declarations with options apart for [`Declarable`].
+#[derive(Debug)]
+pub struct WithSort<S>(std::marker::PhantomData<S>);
+
+impl<R: Resource> Declarable<ResourceSort> for R {
+    type Declared = R;
+
+    fn into_parts(self) -> Parts<R> {
+        let declared = Arc::new(self);
+        Parts {
+            urn: declared.urn(),
+            entry: Entry::Resource(Arc::clone(&declared) as Arc<dyn Resource>),
+            declared,
+            options: Options::default(),
+        }
+    }
+}
+
+impl<C: Component> Declarable<ComponentSort> for C {
+    type Declared = C;
+
+    fn into_parts(self) -> Parts<C> {
+        let declared = Arc::new(self);
+        Parts {
+            urn: declared.urn(),
+            entry: Entry::Component(Arc::clone(&declared) as Arc<dyn Component>),
+            declared,
+            options: Options::default(),
+        }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<S, D: Declarable<S>> Declarable<WithSort<S>> for With<D> {
+    type Declared = D::Declared;
+
+    fn into_parts(self) -> Parts<D::Declared> {
+        let mut parts = self.inner.into_parts();
+        parts.options = merged(parts.options, self.options);
+        parts
+    }
+}
+
+/// A declaration as the stack keeps it until the program has run.
+#[derive(Debug, Clone)]
+pub(super) enum Entry {
+    Resource(Arc<dyn Resource>),
+    Component(Arc<dyn Component>),
+}
 
 /// One declaration with its surroundings.
 #[derive(Debug, Clone)]
@@ -54,14 +149,14 @@ impl Declared {
 /// Where a component declares what it is made of.
 #[derive(Debug)]
 pub struct Scope<'a> {
-    settings: &'a Settings,
-    declared: &'a [Declared],
-    owner: Urn,
-    options: Options,
-    place: Place,
-    added: Vec<Declared>,
-    claims: Vec<Claim>,
-    groups: Vec<Group>,
+    pub(super) settings: &'a Settings,
+    pub(super) declared: &'a [Declared],
+    pub(super) owner: Urn,
+    pub(super) options: Options,
+    pub(super) place: Place,
+    pub(super) added: Vec<Declared>,
+    pub(super) claims: Vec<Claim>,
+    pub(super) groups: Vec<Group>,
 }
 
 impl Scope<'_> {
@@ -90,6 +185,13 @@ impl Scope<'_> {
             .collect()
     }
 
+    /// Where the program declared something.
+    pub fn place_of<T>(&self, handle: &Handle<T>) -> &Place {
+        let declared = self.declared.iter();
+        let mut named = declared.filter(|declared| declared.urn == *handle.urn());
+        named.next().map_or(&self.place, |declared| &declared.place)
+    }
+
     /// States something about the topology.
     pub fn claim(&mut self, claim: Claim) {
         self.claims.push(claim);
@@ -110,80 +212,13 @@ impl Scope<'_> {
         &self.place
     }
 
+    /// A mistake of the declaration, pointing at its line.
+    pub fn finding(&self, code: &'static str, message: impl Into<String>) -> Finding {
+        Finding::error(code, message).label(SourceLocation::from(&self.place), "declared here")
+    }
+
     /// The component's own address.
     pub fn owner(&self) -> &Urn {
         &self.owner
     }
-}
-
-/// What all declarations of a program expand to.
-#[derive(Debug, Default)]
-pub(super) struct Expanded {
-    pub(super) resources: Vec<(Urn, Node)>,
-    pub(super) components: Vec<(Urn, ComponentNode)>,
-    pub(super) groups: Vec<Group>,
-    pub(super) findings: Vec<Finding>,
-}
-
-/// Expands every component, and the components in them.
-pub(super) fn expand(settings: &Settings, declared: &[Declared]) -> Expanded {
-    let mut expanded = Expanded::default();
-    let mut waiting: std::collections::VecDeque<Declared> = declared.iter().cloned().collect();
-    while let Some(next) = waiting.pop_front() {
-        match &next.entry {
-            Entry::Resource(resource) => {
-                let resource: Arc<dyn Resource> = Arc::clone(resource);
-                expanded.resources.push((
-                    next.urn,
-                    Node {
-                        resource,
-                        options: next.options,
-                        parent: next.parent,
-                        declared: next.place,
-                    },
-                ));
-            }
-            Entry::Component(component) => {
-                let component: Arc<dyn Component> = Arc::clone(component);
-                let inner = open(settings, declared, &next, &*component, &mut expanded);
-                for part in inner.into_iter().rev() {
-                    waiting.push_front(part);
-                }
-            }
-        }
-    }
-    expanded
-}
-
-fn open(
-    settings: &Settings,
-    declared: &[Declared],
-    next: &Declared,
-    component: &dyn Component,
-    expanded: &mut Expanded,
-) -> Vec<Declared> {
-    let mut scope = Scope {
-        settings,
-        declared,
-        owner: next.urn.clone(),
-        options: next.options.clone(),
-        place: next.place.clone(),
-        added: Vec::new(),
-        claims: Vec::new(),
-        groups: Vec::new(),
-    };
-    if let Err(error) = component.expand(&mut scope) {
-        expanded.findings.extend(error.0.findings().iter().cloned());
-    }
-    expanded.groups.extend(scope.groups);
-    expanded.components.push((
-        next.urn.clone(),
-        ComponentNode {
-            parent: next.parent.clone(),
-            declared: next.place.clone(),
-            claims: scope.claims,
-            summary: component.summary(),
-        },
-    ));
-    scope.added
 }

@@ -1,102 +1,17 @@
 //! The surface that a program calls.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::declare::Declarable;
-use super::scope::{Declared, expand};
-use super::{Credentials, Handle, Host, InputErrors, Inventory, Versions};
-use crate::diag::{Finding, Report};
+use super::error::{ProgramError, Result};
+use super::expand::expand;
+use super::scope::{Declarable, Declared};
+use super::settings::Settings;
+use super::{Credentials, Handle, Host, Inventory, Versions};
+use crate::diag::{Finding, Report, SourceLocation};
 use crate::graph::Declarations;
 use crate::ident::{Place, StackName, Urn};
-use crate::resource::{Claim, Text};
-use crate::secret::Vault;
-
-/// Why a program has no result; holds every finding.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the program cannot be read: {}", .0.summary())]
-pub struct ProgramError(pub Report);
-
-impl From<InputErrors> for ProgramError {
-    fn from(errors: InputErrors) -> Self {
-        Self(errors.into())
-    }
-}
-
-impl From<Finding> for ProgramError {
-    fn from(finding: Finding) -> Self {
-        Self(Report::from(finding))
-    }
-}
-
-impl From<crate::ident::InvalidName> for ProgramError {
-    #[track_caller]
-    fn from(error: crate::ident::InvalidName) -> Self {
-        Finding::error("kbz::program::name", error.to_string()).into()
-    }
-}
-
-/// What a program returns.
-pub type Result<T, E = ProgramError> = std::result::Result<T, E>;
-
-/// Where the images of a program come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ImageBase {
-    /// Official images, pulled by the operator's machine.
-    Official,
-    /// Built from Debian packages on top of a base image that the operator's machine has.
-    Debian {
-        /// Repository and tag of the base image.
-        reference: String,
-    },
-}
-
-/// What the environment says of all hosts and of the program's inputs.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The folder that relative paths of inputs start from.
-    pub folder: PathBuf,
-    /// The inventory's file, where the environment has one of its own.
-    pub inventory: Option<PathBuf>,
-    /// The file of pins, where the environment has one of its own.
-    pub versions: Option<PathBuf>,
-    /// The credentials file, where the environment has one of its own.
-    pub credentials: Option<PathBuf>,
-    /// Where images come from.
-    pub images: ImageBase,
-    /// Bytes of memory that each host's database may plan with, where hosts share one machine.
-    pub memory_budget: Option<u64>,
-    /// How many files a container may have open.
-    pub open_files: i64,
-    /// Whether the hosts' file systems can protect a file against everybody (`chattr +i`).
-    pub immutable_files: bool,
-    /// Whether all hosts run on the clock of one machine, which keeps it for them.
-    pub shared_clock: bool,
-    /// Whether a data directory on another file system than XFS is only warned about.
-    pub tolerate_other_filesystems: bool,
-}
-
-impl Settings {
-    /// Settings for the program in `folder` with official images and no exceptions.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self {
-            folder: folder.into(),
-            inventory: None,
-            versions: None,
-            credentials: None,
-            images: ImageBase::Official,
-            memory_budget: None,
-            open_files: 65_536,
-            immutable_files: true,
-            shared_clock: false,
-            tolerate_other_filesystems: false,
-        }
-    }
-
-    fn input(&self, own: Option<&PathBuf>, named: &str) -> PathBuf {
-        own.cloned()
-            .unwrap_or_else(|| self.folder.join(Path::new(named)))
-    }
-}
+use crate::resource::Claim;
+use crate::secret::{SecretRef, Text, Vault};
 
 /// A stack in the making: what the program declares.
 #[derive(Debug)]
@@ -191,6 +106,49 @@ impl Stack {
         self.vault.extend(credentials.vault());
         self.warnings.extend(credentials.notices().iter().cloned());
         Ok(credentials)
+    }
+
+    /// Reads passwords of a service of the program's own from a file of its own, one a
+    /// variable, and makes those that are not there yet. A reference to each, in their order:
+    ///
+    /// ```no_run
+    /// # fn program(stack: &mut kbz_infra::prelude::Stack) -> kbz_infra::prelude::Result<()> {
+    /// let [admin, replica] =
+    ///     stack.secrets("credentials/redis.env", ["REDIS_PASS", "REDIS_REPLICA_PASS"])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Where the environment names a credentials file, the one meant here lies beside it.
+    #[track_caller]
+    pub fn secrets<const N: usize>(
+        &mut self,
+        path: &str,
+        names: [&'static str; N],
+    ) -> Result<[SecretRef; N]> {
+        let beside = self.settings.credentials.as_ref().and_then(|own| {
+            let name = Path::new(path).file_name()?;
+            Some(own.with_file_name(name))
+        });
+        let file = self.settings.input(beside.as_ref(), path);
+        let mut wanted = names.to_vec();
+        // State is compared by hashes under this key.
+        if !self.vault.names().any(|name| name == Vault::STATE_KEY) {
+            wanted.push(Vault::STATE_KEY);
+        }
+        if let Some(plain) = names.iter().find(|name| !Credentials::names_a_secret(name)) {
+            return Err(Finding::error(
+                "kbz::credentials::no-secret",
+                format!("`{plain}` is the name of a plain value, not of a password"),
+            )
+            .label(SourceLocation::caller(), "asked for here")
+            .help("end it in _PASS, _PASSWORD, _TOKEN or _KEY")
+            .into());
+        }
+        let credentials = Credentials::passwords(&file, &wanted)?;
+        self.vault.extend(credentials.vault());
+        self.warnings.extend(credentials.notices().iter().cloned());
+        Ok(names.map(SecretRef::new))
     }
 
     /// What the environment says of all hosts.

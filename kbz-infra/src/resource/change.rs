@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::Effect;
+use crate::effect::{Effect, Impact};
+use crate::ident::HostName;
 use crate::secret::KeyedHash;
 
 /// The answer of [`Resource::plan`](super::Resource::plan).
@@ -67,36 +68,16 @@ impl Op {
     }
 }
 
-/// What a change does to the service that the object is part of, from harmless to worst.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Impact {
-    /// Nothing that serves is touched.
-    #[default]
-    None,
-    /// A service reads its configuration again; connections stay.
-    Reload,
-    /// A service stops and starts; its connections end.
-    Restart,
-    /// The leader of a cluster moves; writes stop for moments.
-    Switchover,
-    /// What serves is taken away and made anew.
-    Recreate,
-    /// Data is lost.
-    DataLoss,
-}
-
-impl fmt::Display for Impact {
+impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Impact::None => "none",
-            Impact::Reload => "reload",
-            Impact::Restart => "restart",
-            Impact::Switchover => "switchover",
-            Impact::Recreate => "recreate",
-            Impact::DataLoss => "data loss",
+            Op::Create => "create",
+            Op::Update => "update",
+            Op::Replace => "replace",
+            Op::Delete => "delete",
+            Op::Adopt => "adopt",
+            Op::Run => "run again",
+            Op::Switchover => "switchover",
         })
     }
 }
@@ -130,6 +111,16 @@ pub enum Reason {
         /// What it uses.
         uses: String,
     },
+    /// What should run does not, and is brought up.
+    NotRunning {
+        /// The state that it is in; empty when it was never there.
+        state: String,
+    },
+    /// A host lacks it.
+    LackingOn {
+        /// Which.
+        host: HostName,
+    },
     /// A condition does not hold.
     Unmet {
         /// What is waited for.
@@ -161,6 +152,9 @@ impl fmt::Display for Reason {
             Reason::Content => f.write_str("its content differs"),
             Reason::Unmarked => f.write_str("bears no mark of this stack"),
             Reason::Stale { uses } => write!(f, "{uses} has changed since"),
+            Reason::NotRunning { state } if state.is_empty() => f.write_str("does not run"),
+            Reason::NotRunning { state } => write!(f, "does not run ({state})"),
+            Reason::LackingOn { host } => write!(f, "missing on {host}"),
             Reason::Unmet { waiting } => write!(f, "waits for {waiting}"),
             Reason::Undeclared => f.write_str("is no longer declared"),
             Reason::Destroy => f.write_str("the stack is destroyed"),

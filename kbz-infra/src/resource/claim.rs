@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{FirewallRule, Protocol};
 use crate::ident::{HostName, Urn};
+use crate::model::{FirewallRule, Protocol};
 
 /// A place that accepts connections: an address as clients see it, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,6 +27,57 @@ impl fmt::Display for Endpoint {
             IpAddr::V6(address) => write!(f, "[{address}]:{}", self.port),
         }
     }
+}
+
+/// How a server tells what it is fit for, to whoever asks over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fitness {
+    /// The port to ask.
+    pub port: u16,
+    /// The paths that servers answer according to what they are, without parameters.
+    pub paths: Vec<String>,
+    /// Paths of old, with what they are called now.
+    pub renamed: Vec<(String, String)>,
+}
+
+/// How a service finds out whether a server is fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FitnessCheck {
+    /// The port that it asks.
+    pub port: u16,
+    /// The path that it asks for, with its parameters.
+    pub path: String,
+}
+
+/// A limit of a container for which engines have defaults of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limit {
+    /// The size of `/dev/shm`.
+    SharedMemory,
+    /// How many files may be open.
+    OpenFiles,
+    /// How much of the output is kept.
+    Logs,
+}
+
+/// A container of a host, as far as checks need it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningContainer {
+    /// The host.
+    pub host: HostName,
+    /// The container's name.
+    pub name: String,
+    /// Repository and tag of its image.
+    pub image: String,
+    /// The user that it runs as, where that is not the image's own.
+    pub user: Option<String>,
+    /// The paths of the host that it sees.
+    pub sees: Vec<String>,
+    /// The unit that starts it, where Docker does not.
+    pub unit: Option<String>,
+    /// The limits that the declaration leaves to the engine.
+    pub unsaid: Vec<Limit>,
 }
 
 /// One statement about the topology.
@@ -69,8 +120,8 @@ pub enum Claim {
         from: Endpoint,
         /// Where they go.
         to: Vec<Endpoint>,
-        /// The port that tells whether a server is fit, where it is not the one served.
-        check_port: Option<u16>,
+        /// How it finds out whether a server is fit, if it asks at all.
+        check: Option<FitnessCheck>,
     },
     /// A server of a cluster: clients must go through an entry point instead.
     Node {
@@ -80,6 +131,8 @@ pub enum Claim {
         address: IpAddr,
         /// The ports that it serves, and what speaks there: `sql`, `rest`, `raft`.
         ports: Vec<(u16, String)>,
+        /// How it tells what it is fit for, if it does.
+        fitness: Option<Fitness>,
     },
     /// A name handed to users of the stack as the place to connect to.
     Advertises {
@@ -119,14 +172,23 @@ pub enum Claim {
         /// The host.
         host: HostName,
     },
-    /// Text that other people can read: a file that is not private, environment, arguments.
-    Readable {
+    /// Text of a declaration: a file, environment, arguments.
+    Says {
         /// Where it stands.
         place: String,
         /// The text, without the secrets that are references.
         text: String,
+        /// Whether its owner alone can read it.
+        private: bool,
         /// Whether a reference to a secret is part of it.
         holds_secret: bool,
+    },
+    /// What an image is built from.
+    Dockerfile {
+        /// Repository and tag of the image.
+        image: String,
+        /// The instructions.
+        text: String,
     },
     /// Data is kept on a file system of a host that should be of a given type.
     StoresData {
@@ -135,6 +197,26 @@ pub enum Claim {
         /// The directory.
         path: String,
     },
+    /// A file or a directory of a host is as declared.
+    Keeps {
+        /// The host.
+        host: HostName,
+        /// The path.
+        path: String,
+        /// Whether it is a directory.
+        directory: bool,
+        /// The name or the number of its owner, where the host tells who that is.
+        owner: Option<String>,
+    },
+    /// A container runs.
+    Container(RunningContainer),
+    /// A unit of a host is to run.
+    Runs {
+        /// The host.
+        host: HostName,
+        /// The unit's full name.
+        unit: String,
+    },
     /// A service writes to a directory of a host.
     WritesTo {
         /// The host.
@@ -142,6 +224,18 @@ pub enum Claim {
         /// The directory.
         path: String,
         /// The service in a word.
+        who: String,
+    },
+    /// A role of a cluster that may do everything.
+    Superuser {
+        /// The role.
+        role: String,
+    },
+    /// A role is what somebody works as.
+    WorksAs {
+        /// The role.
+        role: String,
+        /// Who, in words: `the owner of the database keybuzz`.
         who: String,
     },
     /// One object connects to an endpoint as a client.

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Context, PlanError, Text};
+use super::context::{Context, PlanError};
 use crate::probe::Probe;
+use crate::secret::Text;
 
 /// What makes a text from facts.
 type Make = dyn Fn(&Context<'_>) -> Result<Text, PlanError> + Send + Sync;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::effect::Impact;
 use crate::ident::{Digest, Urn};
 use crate::probe::{Ask, Observation, Outage, Probe, Reading, Seen, Site};
 use crate::secret::{KeyedHash, UnknownSecret, Vault};
@@ -12,8 +13,11 @@ pub trait Upstream {
     fn goal(&self, urn: &Urn) -> Option<&KeyedHash>;
     /// Whether a resource that was planned before will be created or made anew.
     fn will_be_made(&self, urn: &Urn) -> bool;
-    /// Whether anything about a resource that was planned before will change.
+    /// Whether anything about a resource that was planned before will change; to become ours is
+    /// no change.
     fn will_change(&self, urn: &Urn) -> bool;
+    /// What the change of a resource that was planned before does to the service.
+    fn impact(&self, urn: &Urn) -> Impact;
 }
 
 /// What a kind sees while it plans: readings, secrets, and the goals of what it depends on.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Impact, Reason};
+use super::Impact;
+use super::change::Reason;
 use crate::ident::{Digest, Urn};
 
 /// A resource described by its fields.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::GroupName;
+use super::options::GroupName;
 use crate::effect::Gate;
 use crate::ident::HostName;
 use crate::probe::{Observation, Probe, Reading, Seen, Site};

@@ -10,21 +10,20 @@ mod context;
 mod describe;
 mod group;
 mod options;
-mod record;
-mod text;
 
 use std::fmt;
 
-pub use change::{Change, Detail, Impact, Op, Planned, Reason};
-pub use claim::{Claim, Endpoint};
+pub use change::{Change, Detail, Op, Planned, Reason};
+pub use claim::{Claim, Endpoint, Fitness, FitnessCheck, Limit, RunningContainer};
 pub use content::Content;
 pub use context::{Blocked, Context, PlanError, Upstream};
 pub use describe::{Describe, Difference, Field, FieldChange};
 pub use group::{Group, Leadership};
 pub use options::{GroupName, Options};
-pub use record::{Record, Removal};
-pub use text::{Segment, Text};
 
+pub use crate::effect::Impact;
+
+use crate::effect::Removal;
 use crate::ident::Urn;
 use crate::probe::Probe;
 

@@ -353,7 +353,7 @@ impl Cluster {
             Action::Switchover { leader, candidate } => {
                 self.switchover(leader, candidate.as_deref())
             }
-            Action::RestartMember { member } => {
+            Action::RestartMember { member, .. } => {
                 let found = self
                     .members
                     .iter_mut()

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::files::Files;
 use super::refusal::{failed, moved};
 use super::service::Service;
-use crate::effect::{ContainerSpec, EffectError};
+use crate::effect::EffectError;
 use crate::ident::Digest;
+use crate::model::ContainerSpec;
 use crate::probe::{ContainerReading, ImageReading};
 
 /// The label that names the stack that a container belongs to.
@@ -190,7 +191,7 @@ impl Engine {
 
     /// The containers that should run after a boot, by their restart policy.
     pub(super) fn at_boot(&self) -> Vec<String> {
-        use crate::effect::RestartPolicy::No;
+        use crate::model::RestartPolicy::No;
         let wanted = self.containers.iter();
         wanted
             .filter(|(_, container)| container.spec.restart != No)

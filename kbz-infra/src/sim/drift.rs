@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::host::HostModel;
 use super::system;
 use super::universe::Universe;
-use crate::effect::{ContainerSpec, FirewallRule};
 use crate::ident::HostName;
+use crate::model::{ContainerSpec, FirewallRule};
 use crate::probe::{FactsReading, Node};
 
 impl Universe {
@@ -134,6 +134,19 @@ impl Universe {
     /// Somebody switches the firewall off.
     pub fn disable_firewall(&mut self, host: &HostName) {
         self.on(host, |host| host.firewall.active = false);
+    }
+
+    /// A fresh host is there; one that was there already stays as it is.
+    pub fn add_host(&mut self, name: &HostName, address: IpAddr) {
+        self.hosts
+            .entry(name.clone())
+            .or_insert_with(|| HostModel::new(name.clone(), address));
+    }
+
+    /// Whether a file system is mounted at exactly this path.
+    pub fn is_mounted(&self, host: &HostName, path: &str) -> bool {
+        let host = self.hosts.get(host);
+        host.is_some_and(|host| host.filesystems.is_mount(path))
     }
 
     /// A file system is mounted: its type, and its size in bytes.

@@ -11,13 +11,14 @@ use super::refusal::failed;
 use super::registry::Registry;
 use super::system::{self, Filesystems, Kernel};
 use super::systemd::{self, Units};
+use crate::effect::Record;
 use crate::effect::{Action, EffectError, Owner, PreImage, RunContext};
 use crate::ident::{HostName, StackName};
 use crate::probe::{
     FactsReading, FirewallReading, ImageUserReading, ModuleReading, Ownership, PathReading, Query,
     Reading, SwapReading, SysctlReading,
 };
-use crate::resource::{Record, Text};
+use crate::secret::Text;
 
 /// The ids of every user but `root` in a modelled image: those of Debian's first system user.
 const IN_IMAGE: (u32, u32) = (999, 999);

@@ -11,14 +11,15 @@
 //! previews before there are hosts.
 //!
 //! # Limits
-//! - Nothing takes time: what hosts need moments for holds before the next effect. So a gate that
-//!   is not open when it is reached will not open, and fails at once.
+//! - Nothing takes time of its own: what hosts need moments for holds before the next effect. So
+//!   a gate that is not open when it is reached will not open, and fails at once. A world that is
+//!   given a pace waits that long before each effect, whatever it is.
 //! - A service is what its configuration file says (`patroni.yml`, `haproxy.cfg`,
 //!   `pgbouncer.ini`); other containers do nothing. Validation commands accept everything.
 //! - Kernel parameters that the model does not know by name are 0; images contain one user beside
 //!   `root`, with ids 999; every image can be built and pulled.
 //! - The world holds what was resolved from secrets, as real hosts do: nothing of it is printed,
-//!   and who writes [`World::to_json`] to a file has to protect it like credentials.
+//!   and who writes [`World::to_value`] to a file has to protect it like credentials.
 
 mod cluster;
 mod docker;
@@ -40,6 +41,7 @@ mod universe;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -61,6 +63,7 @@ struct Inner {
     effects: u64,
     reads: u64,
     record: Option<Vec<Effect>>,
+    pace: Duration,
 }
 
 impl World {
@@ -77,17 +80,18 @@ impl World {
             effects: 0,
             reads: 0,
             record: None,
+            pace: Duration::ZERO,
         }))
     }
 
-    /// A world as [`to_json`](Self::to_json) wrote it.
-    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text).map(Self::of)
+    /// A world as [`to_value`](Self::to_value) wrote it.
+    pub fn from_value(value: serde_json::Value) -> Result<Self, serde_json::Error> {
+        serde_json::from_value(value).map(Self::of)
     }
 
     /// The whole world, with everything that was written to its files.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(&self.inner().universe)
+    pub fn to_value(&self) -> Result<serde_json::Value, serde_json::Error> {
+        serde_json::to_value(&self.inner().universe)
     }
 
     /// The same world before the change, while it is being built.
@@ -105,6 +109,13 @@ impl World {
     /// The world as it is now.
     pub fn snapshot(&self) -> Universe {
         self.inner().universe.clone()
+    }
+
+    /// The same world, in which every effect takes so long before it happens.
+    #[must_use]
+    pub fn paced(self, pace: Duration) -> Self {
+        self.inner().pace = pace;
+        self
     }
 
     /// Lets the effect of this number, from 1, go wrong.
@@ -181,10 +192,7 @@ impl Inner {
             },
             Err(outage) => outage.to_string(),
         };
-        Err(EffectError::GateClosed {
-            seconds: gate.deadline,
-            waiting,
-        })
+        Err(gate.closed(waiting))
     }
 }
 
@@ -197,6 +205,12 @@ impl Interpreter for World {
     }
 
     async fn run(&self, effect: &Effect, run: &RunContext) -> Result<(), EffectError> {
+        let pace = self.inner().pace;
+        if !pace.is_zero() {
+            // Whoever leaves meanwhile finds the effect not begun.
+            let waited = run.cancel.run_until_cancelled(tokio::time::sleep(pace));
+            waited.await;
+        }
         if run.cancel.is_cancelled() {
             return Err(EffectError::Cancelled);
         }

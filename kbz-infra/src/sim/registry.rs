@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::moved;
 use crate::effect::EffectError;
+use crate::effect::Record;
 use crate::ident::{HostName, Urn};
 use crate::probe::{RegistryReading, StampReading};
-use crate::resource::Record;
 use crate::secret::KeyedHash;
 
 /// What a stack has noted on a host.
@@ -23,7 +23,7 @@ pub(super) struct Registry {
 
 impl Registry {
     pub(super) fn records(&self) -> RegistryReading {
-        RegistryReading(self.records.values().cloned().collect())
+        RegistryReading(self.records.values().map(Into::into).collect())
     }
 
     /// The objects and stamps that are noted, in words.

@@ -6,8 +6,8 @@ use super::host::HostModel;
 use super::service::{Backend, Service, Wanted};
 use super::system::lets_in;
 use super::universe::Universe;
-use crate::effect::load_balancer::{LoadBalancerState, TargetState};
 use crate::ident::HostName;
+use crate::model::load_balancer::{LoadBalancerState, TargetState};
 use crate::probe::PgAccess;
 
 /// More steps than any way has that does not run in a circle.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::files::Files;
-use crate::effect::ContainerSpec;
+use crate::model::ContainerSpec;
 
 /// A service of the data plane.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::failed;
-use crate::effect::{EffectError, FirewallRule, Protocol};
+use crate::effect::EffectError;
+use crate::model::{FirewallRule, Protocol};
 use crate::probe::{FactsReading, FilesystemReading, FirewallReading};
 
 /// Kernel parameters whose values matter to somebody, as a fresh Debian has them.
@@ -134,6 +135,10 @@ impl Filesystems {
             available: size / 10 * 9,
         };
         self.0.insert(path.to_owned(), reading);
+    }
+
+    pub(super) fn is_mount(&self, path: &str) -> bool {
+        self.0.contains_key(path)
     }
 
     /// The file system that holds a path.

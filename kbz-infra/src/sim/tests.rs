@@ -6,12 +6,13 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::effect::{ContainerSpec, Mount, Owner, PreImage, Progress, UnitVerb};
+use crate::effect::{Owner, PreImage, Progress, UnitVerb};
+use crate::model::{ContainerSpec, Mount};
 use crate::probe::{
-    Cluster, Container, ContainerReading, MemberRole, PatroniAccess, PgAccess, Query, Reading,
-    Role, Unit,
+    Cluster, Container, ContainerReading, MemberRole, PatroniAccess, PgAccess, Query, RaftAccess,
+    Reading, Role, Unit,
 };
-use crate::resource::Text;
+use crate::secret::Text;
 use crate::secret::{SecretRef, Vault};
 
 const NODES: [(&str, &str); 3] = [
@@ -149,7 +150,11 @@ fn patroni() -> Site {
         port: 8008,
         user: "patroni".to_owned(),
         password: SecretRef::new("REST"),
-        container: "patroni".to_owned(),
+        raft: RaftAccess {
+            addresses: Vec::new(),
+            port: 7000,
+            password: SecretRef::new("PATRONI_RAFT_PASS"),
+        },
     })
 }
 
@@ -208,9 +213,9 @@ async fn a_firewall_between_the_nodes_costs_the_quorum() {
     let world = world();
     cluster(&world).await;
     for (name, _) in NODES {
-        let ssh = crate::effect::FirewallRule {
+        let ssh = crate::model::FirewallRule {
             port: 22,
-            protocol: crate::effect::Protocol::Tcp,
+            protocol: crate::model::Protocol::Tcp,
             from: None,
         };
         act(&world, name, Action::AllowTraffic(ssh)).await.unwrap();
@@ -334,7 +339,7 @@ async fn a_world_survives_its_file_and_prints_no_content() {
     let world = world();
     cluster(&world).await;
     write(&world, "db-1", "/root/note", "canary-value").await;
-    let again = World::from_json(&world.to_json().unwrap()).unwrap();
+    let again = World::from_value(world.to_value().unwrap()).unwrap();
     assert_eq!(again.snapshot().hosts, world.snapshot().hosts);
     assert_eq!(roles(&again).await, roles(&world).await);
     assert!(!format!("{again:?}").contains("canary-value"));

@@ -9,11 +9,9 @@ use super::cluster::{Cluster, Hosts};
 use super::docker::Engine;
 use super::host::HostModel;
 use super::refusal::failed;
-use crate::effect::load_balancer::{
-    Health, LoadBalancerChange, LoadBalancerState, Standing, model,
-};
 use crate::effect::{Action, Effect, EffectError, RunContext};
 use crate::ident::{HostName, StackName};
+use crate::model::load_balancer::{Health, LoadBalancerChange, LoadBalancerState, Standing, apply};
 use crate::probe::{
     ImageUserReading, LoadBalancerReading, Outage, PatroniAccess, PgAccess, Probe, Query, Reading,
     Site,
@@ -269,7 +267,7 @@ impl Universe {
             Standing::Ready => {}
             Standing::Unexpected(found) => return Err(EffectError::Moved { what, found }),
         }
-        let changed = model::apply(name, state.cloned(), change, self.next_id);
+        let changed = apply::apply(name, state.cloned(), change, self.next_id);
         match changed.map_err(|refusal| failed(what, refusal.to_string()))? {
             Some(state) => {
                 self.next_id += 1;

@@ -3,6 +3,11 @@
 //! A reader sees the old file or the new one, and after a power failure it is still one of the
 //! two. What a killed writer leaves beside is recognised by its name and swept away.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the operator's files are written here"
+)]
+
 use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -68,7 +73,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), File
 }
 
 /// Makes a directory and its parents, and makes sure that they stay.
-pub(super) fn make_directory(path: &Path) -> Result<(), FileError> {
+pub fn make_directory(path: &Path) -> Result<(), FileError> {
     if path.is_dir() {
         return Ok(());
     }

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::lock::Holder;
 use super::proof::{Fate, Proof};
 use crate::effect::Deed;
+use crate::effect::Record;
 use crate::ident::{StackName, Urn};
 use crate::plan::{Outcome, StepId};
-use crate::resource::Record;
 use crate::secret::KeyedHash;
 
 /// One effect of one run: `RUN.STEP.EFFECT`.

@@ -8,6 +8,11 @@
 //! Two machines that share the directory over a file system without locks are kept apart by the
 //! hosts, not by this.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the operator's files are written here"
+)]
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;

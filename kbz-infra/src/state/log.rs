@@ -9,9 +9,9 @@ use super::entry::{Entry, Intent, OpId};
 use super::lifecycle::{IllegalTransition, RunEvent, RunStatus, StepEvent, StepStatus};
 use super::lock::Holder;
 use super::recovery::{Left, OpenEffect, Recovery};
+use crate::effect::Record;
 use crate::ident::Urn;
 use crate::plan::{Outcome, StepId};
-use crate::resource::Record;
 
 /// Why an entry does not fit what was before.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,6 +8,7 @@
 
 mod atomic;
 mod entry;
+mod error;
 mod frame;
 mod lifecycle;
 mod lock;
@@ -16,9 +17,11 @@ mod proof;
 mod recovery;
 mod snapshot;
 mod store;
+mod world;
 
-pub use atomic::{FileError, write_atomically};
+pub use atomic::{FileError, make_directory, write_atomically};
 pub use entry::{Ended, Entry, Intent, InvalidOpId, OpId, Tally};
+pub use error::StoreError;
 pub use frame::{Broken, Cut};
 pub use lifecycle::{IllegalTransition, RunEvent, RunStatus, StepEvent, StepStatus};
 pub use lock::{Holder, Liveness, LockError};
@@ -26,7 +29,8 @@ pub use log::Misfit;
 pub use proof::{Fate, Image, Proof};
 pub use recovery::{Left, OpenEffect, Recovery};
 pub use snapshot::{FormatError, SCHEMA};
-pub use store::{Durability, LockedStore, Snapshot, Store, StoreError};
+pub use store::{Durability, LockedStore, Snapshot, Store};
+pub use world::WorldFile;
 
 #[cfg(test)]
 mod tests;

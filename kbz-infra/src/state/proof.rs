@@ -7,9 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::load_balancer::{LoadBalancerChange, Standing};
-use crate::effect::{Action, Effect, FirewallRule, PreImage, UnitVerb};
+use crate::effect::{Action, Effect, PreImage, UnitVerb};
 use crate::ident::{Digest, Urn};
+use crate::model::FirewallRule;
+use crate::model::load_balancer::{LoadBalancerChange, Standing};
 use crate::probe::{
     self, ClusterReading, ContainerReading, ImageTag, MemberRole, Node, Observation, Path,
     PathReading, Probe, Query, Reading, Seen, SysctlValue,

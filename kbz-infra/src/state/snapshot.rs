@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::effect::Record;
 use crate::ident::{Digest, StackName};
-use crate::resource::Record;
 
 /// The version of the formats of snapshot and journal that this program writes.
 pub const SCHEMA: u32 = 1;

@@ -5,6 +5,11 @@
 //! snapshot, which is replaced as a whole, and begun anew. The numbers of its lines rise for
 //! ever and the snapshot tells up to which it goes, so a kill between the two files is harmless.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the operator's files are written here"
+)]
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -13,16 +18,18 @@ use std::path::{Path, PathBuf};
 
 use super::atomic::{self, FileError};
 use super::entry::{Entry, OpId};
+use super::error::StoreError;
 use super::frame::{self, Broken, Cut};
 use super::lifecycle::StepStatus;
-use super::lock::{self, Holder, Lock, LockError};
-use super::log::{Log, Misfit};
+use super::lock::{self, Holder, Lock};
+use super::log::Log;
 use super::proof::Fate;
 use super::recovery::Recovery;
 use super::snapshot::{self, FormatError, SCHEMA, Stored};
+use super::world::WorldFile;
+use crate::effect::Record;
 use crate::ident::{StackName, Urn};
 use crate::plan::StepId;
-use crate::resource::Record;
 
 const SNAPSHOT: &str = "snapshot.json";
 const JOURNAL: &str = "journal.jsonl";
@@ -33,63 +40,6 @@ const PRIVATE: u32 = 0o600;
 
 /// How often a reader without the lock looks again when a run replaces the files meanwhile.
 const LOOKS: usize = 5;
-
-/// Why state could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// A file could not be read or written.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The lock could not be taken.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The snapshot is not what was written.
-    #[error("{} {why}{}", path.display(), way_out(why, path))]
-    Snapshot {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: FormatError,
-    },
-    /// The journal is not what was written.
-    #[error("{} {why}{}", path.display(), way_out(why, path))]
-    Journal {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: FormatError,
-    },
-    /// The directory belongs to another stack.
-    #[error("{} belongs to the stack {found}", path.display())]
-    OtherStack {
-        /// The directory.
-        path: PathBuf,
-        /// The stack that the file names.
-        found: StackName,
-    },
-    /// An entry that cannot follow what was before: a defect of who wrote it.
-    #[error("the journal refuses an entry: {0}")]
-    Misfit(#[from] Misfit),
-    /// An entry that cannot be written down: a defect of its type.
-    #[error("cannot write an entry down: {0}")]
-    Encode(#[from] serde_json::Error),
-    /// An earlier write failed, so nothing more is written.
-    #[error("an earlier write to the journal failed; nothing more is recorded")]
-    Poisoned,
-}
-
-fn way_out(why: &FormatError, path: &Path) -> String {
-    match why {
-        FormatError::Newer { .. } => String::new(),
-        FormatError::Damaged { .. } => {
-            let directory = path.parent().unwrap_or(path).display();
-            format!(
-                "; restore it from a backup, or move {directory} aside: the next run rebuilds it \
-                 from the marks on the hosts"
-            )
-        }
-    }
-}
 
 /// What is remembered of a stack.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,6 +96,11 @@ impl Store {
             held_by,
             ..replayed.snapshot(&self.stack)
         })
+    }
+
+    /// The modelled world that is kept here; `None` when there is none.
+    pub fn world(&self) -> Result<Option<serde_json::Value>, StoreError> {
+        WorldFile::of(&self.directory, &self.stack).read()
     }
 
     /// Takes the lock, and with it the right to write.
@@ -400,6 +355,11 @@ impl LockedStore {
     /// The stack.
     pub fn stack(&self) -> &StackName {
         &self.store.stack
+    }
+
+    /// Where a modelled world is kept.
+    pub fn world(&self) -> WorldFile {
+        WorldFile::of(&self.store.directory, &self.store.stack)
     }
 
     /// The lowest number that the next run may have.

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::*;
 use crate::effect::Deed;
+use crate::effect::{Record, Removal};
 use crate::ident::{Digest, StackName, Urn};
 use crate::plan::{Outcome, StepId};
-use crate::resource::{Record, Removal};
 use crate::secret::{KeyedHash, Vault};
 
 fn stack() -> StackName {
@@ -26,7 +26,7 @@ fn record(name: &str, goal: &str) -> Record {
     Record {
         urn: Urn::global("thing", name),
         goal: hash(goal),
-        removal: Removal::default(),
+        removal: Removal::default().into(),
         depends_on: std::collections::BTreeSet::new(),
         protect: false,
     }

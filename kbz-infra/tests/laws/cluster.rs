@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use kbz_infra::effect::{Condition, ContainerSpec, Gate, Mount};
+use kbz_infra::effect::{Condition, Gate};
 use kbz_infra::ident::{HostName, StackName, Urn};
+use kbz_infra::model::{ContainerSpec, Mount};
 use kbz_infra::plan::{Group, Leadership};
 use kbz_infra::prelude::*;
 use kbz_infra::primitive::{Container, Image, Supervision};
-use kbz_infra::probe::{Cluster, PatroniAccess, PgAccess, Probe, Site};
+use kbz_infra::probe::{Cluster, PatroniAccess, PgAccess, Probe, RaftAccess, Site};
 use kbz_infra::program::{Program, Settings};
 use kbz_infra::resource::GroupName;
 use kbz_infra::sim::World;
@@ -43,7 +44,11 @@ pub(crate) fn patroni() -> Site {
         port: 8008,
         user: "patroni".to_owned(),
         password: SecretRef::new("SUPER"),
-        container: "patroni".to_owned(),
+        raft: RaftAccess {
+            addresses: Vec::new(),
+            port: 7000,
+            password: SecretRef::new("PATRONI_RAFT_PASS"),
+        },
     })
 }
 

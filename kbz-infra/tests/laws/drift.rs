@@ -1,8 +1,8 @@
 //! Whatever a hand changes is seen and put right, kind by kind.
 
-use kbz_infra::effect::load_balancer::{Algorithm, LoadBalancerSpec, NetworkSpec, Service};
-use kbz_infra::effect::{FirewallRule as Rule, Protocol};
 use kbz_infra::ident::HostName;
+use kbz_infra::model::load_balancer::{Algorithm, LoadBalancerSpec, NetworkSpec, Service};
+use kbz_infra::model::{FirewallRule as Rule, Protocol};
 use kbz_infra::prelude::*;
 use kbz_infra::primitive::{
     Container, Firewall, FirewallRule, HetznerLb, Image, KernelModule, PgDatabase, PgExtension,
@@ -88,7 +88,7 @@ fn rule(port: u16) -> Rule {
 /// A hand in the world.
 type Hand = fn(&mut Universe);
 
-const HANDS: [(&str, Hand); 29] = [
+const HANDS: [(&str, Hand); 30] = [
     ("file edited", |w| {
         w.edit_file(&app(), "/srv/data/file", "edited\n");
     }),
@@ -131,6 +131,10 @@ const HANDS: [(&str, Hand); 29] = [
     ("unit stopped", |w| w.stop_unit(&app(), "service.service")),
     ("unit disabled", |w| {
         w.disable_unit(&app(), "service.service");
+    }),
+    ("unit's file edited", |w| {
+        let edited = format!("{UNIT_TEXT}# by hand\n");
+        w.edit_file(&app(), "/etc/systemd/system/service.service", &edited);
     }),
     ("registry lost", |w| w.lose_registry(&app())),
     ("role bent", |w| w.toggle_login("pg", "kb_app")),

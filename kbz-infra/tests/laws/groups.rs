@@ -55,13 +55,17 @@ fn is_gate(step: &Step) -> bool {
     actions.any(|action| matches!(action, Action::Gate(_)))
 }
 
+fn disturbs(step: &Step) -> bool {
+    step.impact >= Impact::Restart && step.disturbs.is_some()
+}
+
 /// The order that must hold in every schedule of the plan.
 fn check_order(plan: &Plan, leader: &HostName) -> Result<(), String> {
     let before = before(plan);
     let disturbing: Vec<(&HostName, &Step)> = plan
         .steps
         .iter()
-        .filter(|step| step.impact >= Impact::Restart)
+        .filter(|step| disturbs(step))
         .filter_map(|step| step.disturbs.as_ref().map(|(_, member)| (member, step)))
         .collect();
     let gates: Vec<StepId> = plan
@@ -136,12 +140,19 @@ proptest! {
         for ((name, _), edition) in NODES.iter().zip(editions) {
             wanted = wanted.configured(&host(name), edition);
         }
-        let plan = rig.plan(&wanted.program());
+        let program = wanted.program();
+        let plan = rig.plan(&program);
         let order = check_order(&plan, &leader);
         prop_assert_eq!(order, Ok(()), "{}", shown(&plan));
+        for step in plan.steps.iter().filter(|step| disturbs(step)) {
+            let mut wrong = plan.clone();
+            wrong.steps[step.id.0 as usize].after.clear();
+            let proved = rig.is_proved(&wrong, &program);
+            prop_assert!(!proved, "{} waits for nothing in\n{}", step.urn, shown(&wrong));
+        }
         let fewest = fewest_running(&mut rig, &plan);
         prop_assert!(fewest >= 2, "{fewest} nodes ran during\n{}", shown(&plan));
-        prop_assert!(rig.plan(&wanted.program()).is_empty());
+        prop_assert!(rig.plan(&program).is_empty());
     }
 }
 

@@ -4,10 +4,14 @@
 
 mod cluster;
 mod drift;
-mod generated;
 mod groups;
+mod keybuzz;
+mod parameters;
 mod programs;
 mod random;
 mod rig;
 mod runs;
 mod stories;
+#[path = "../mistakes/system.rs"]
+#[allow(dead_code, reason = "the program here takes a part of it")]
+mod system;

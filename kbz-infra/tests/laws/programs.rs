@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use kbz_infra::effect::load_balancer::{Algorithm, LoadBalancerSpec, NetworkSpec, Service};
-use kbz_infra::effect::{BuildContext, ContextFile};
 use kbz_infra::ident::{HostName, Urn};
+use kbz_infra::model::load_balancer::{Algorithm, LoadBalancerSpec, NetworkSpec, Service};
+use kbz_infra::model::{BuildContext, ContextFile};
 use kbz_infra::prelude::*;
 use kbz_infra::primitive::{
     Container, Firewall, FirewallRule, HetznerLb, Image, ImageBuild, KernelModule, PgDatabase,

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use kbz_infra::diag::Renderer;
+use kbz_infra::effect::Record;
 use kbz_infra::effect::{Interpreter, Progress, RunContext};
 use kbz_infra::graph::Graph;
 use kbz_infra::ident::{HostName, StackName, Urn};
+use kbz_infra::lint;
 use kbz_infra::observe::{follow_up, observe};
 use kbz_infra::plan::{Outcome, Plan, Planner, Problem, Request, StepId, probes};
 use kbz_infra::probe::Observation;
 use kbz_infra::program::Program;
-use kbz_infra::resource::Record;
 use kbz_infra::secret::Vault;
 use kbz_infra::sim::World;
 use secrecy::SecretString;
@@ -72,11 +74,23 @@ impl Rig {
     ) -> Result<Plan, Vec<Problem>> {
         let graph = Graph::new(program.declarations.clone()).unwrap();
         let observation = self.observe(&graph);
-        Planner::new(&graph, &observation, &self.vault, &self.remembered).plan(request)
+        let planner = Planner::new(&graph, &observation, &self.vault, &self.remembered);
+        let plan = planner.plan(request)?;
+        let proof = lint::plan_observed(&plan, graph.groups(), &observation);
+        let against = Renderer::plain(&proof);
+        assert!(!proof.has_errors(), "{against}\n{}", shown(&plan));
+        Ok(plan)
     }
 
     pub(crate) fn plan(&self, program: &Program) -> Plan {
         self.try_plan(program, Request::Up).unwrap()
+    }
+
+    /// Whether the order of a plan for `program` is proved in the world as it is.
+    pub(crate) fn is_proved(&self, plan: &Plan, program: &Program) -> bool {
+        let graph = Graph::new(program.declarations.clone()).unwrap();
+        let observation = self.observe(&graph);
+        !lint::plan_observed(plan, graph.groups(), &observation).has_errors()
     }
 
     /// What a run of the next number has at hand.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use benches::generated::{generated, hosts as generated_hosts};
 use kbz_infra::exec::{Because, Cancel, Limits, Run, RunOutcome};
 use kbz_infra::ident::Urn;
 use kbz_infra::plan::{Plan, StepId};
@@ -10,7 +11,6 @@ use kbz_infra::sim::Fault;
 use kbz_infra::state::Store;
 use proptest::prelude::*;
 
-use crate::generated::{generated, hosts as generated_hosts};
 use crate::programs::{items, program};
 use crate::random::rig;
 use crate::rig::{Rig, shown, stack};

@@ -20,7 +20,7 @@ use super::lab::{Lab, unlocked};
 use super::labels::Selector;
 use super::limit::{Quota, epoch_seconds};
 use super::requests::{Create, Update, parse};
-use super::routes::lock;
+use super::route::lock;
 use super::world::{Action, Balancer, Change, World};
 use super::{decide, view};
 

@@ -10,7 +10,8 @@ use super::answer::ApiError;
 use super::catalog::Catalog;
 use super::faults::{Faults, Kind};
 use super::limit::Limit;
-use super::routes::{Routes, lock};
+use super::route::lock;
+use super::routes::Routes;
 use super::world::{Action, Change, Outcome, World};
 use super::{Error, Options, log, store};
 

@@ -5,12 +5,12 @@
 //! *and* balances: health checks really run, listeners really open, connections are really
 //! forwarded to healthy targets.
 //!
-//! Mechanism: one [`world::World`] (balancers and their actions) behind a lock. A request is
-//! first *decided* ([`decide`]): validated against the world and turned into a
-//! [`world::Change`]. The change waits in a running action and is applied when the action
+//! Mechanism: one `world::World` (balancers and their actions) behind a lock. A request is
+//! first *decided* (`decide`): validated against the world and turned into a
+//! `world::Change`. The change waits in a running action and is applied when the action
 //! ends, a short while later, so that clients must really poll. While an action runs, its
 //! balancer is `locked` for others. Each new world is written to the state file before it is
-//! shown, and [`routes`] opens and closes listeners and health checks to match it.
+//! shown, and `routes` opens and closes listeners and health checks to match it.
 //!
 //! Where the real service is not documented, this is what was chosen:
 //! * An established connection outlives its target's health: a target that turns unhealthy
@@ -38,11 +38,14 @@ mod lab;
 mod labels;
 mod limit;
 mod options;
+mod picker;
 mod requests;
+mod route;
 mod routes;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod view;
 mod world;
 

@@ -7,179 +7,20 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 
 use tokio::task::JoinHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::catalog::Catalog;
-use super::world::{Algorithm, Balancer, HealthCheck, Service, World};
-use super::{Options, check, forward};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Health {
-    #[default]
-    Unknown,
-    Healthy,
-    Unhealthy,
-}
-
-impl Health {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Healthy => "healthy",
-            Self::Unhealthy => "unhealthy",
-        }
-    }
-}
-
-/// The way of a health over time: how many checks in a row said otherwise.
-#[derive(Debug, Clone, Copy, Default)]
-struct Verdict {
-    health: Health,
-    against: u32,
-}
-
-impl Verdict {
-    /// What one more check makes of it.
-    fn after(self, well: bool, retries: u32) -> Self {
-        let opposite = if well {
-            Health::Healthy
-        } else {
-            Health::Unhealthy
-        };
-        if self.health == opposite {
-            return Self {
-                health: opposite,
-                against: 0,
-            };
-        }
-        let against = self.against + 1;
-        let turned = against >= retries || (self.health == Health::Unknown && well);
-        if turned {
-            Self {
-                health: opposite,
-                against: 0,
-            }
-        } else {
-            Self { against, ..self }
-        }
-    }
-}
-
-/// What a route is made of; routes with equal descriptions are the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Description {
-    address: SocketAddr,
-    proxyprotocol: bool,
-    check: HealthCheck,
-}
-
-/// What outlives a change of a route's description.
-#[derive(Debug)]
-struct Lasting {
-    verdict: Mutex<Verdict>,
-    connections: AtomicUsize,
-    /// Cancelled to cut the connections; replaced where the route goes on.
-    cut: Mutex<CancellationToken>,
-}
-
-/// One service on one address of a target.
-#[derive(Debug)]
-pub(super) struct Route {
-    description: Description,
-    lasting: Arc<Lasting>,
-    _checks: DropGuard,
-}
-
-impl Route {
-    pub(super) fn address(&self) -> SocketAddr {
-        self.description.address
-    }
-
-    pub(super) fn proxyprotocol(&self) -> bool {
-        self.description.proxyprotocol
-    }
-
-    pub(super) fn cut(&self) -> CancellationToken {
-        lock(&self.lasting.cut).clone()
-    }
-
-    fn health(&self) -> Health {
-        lock(&self.lasting.verdict).health
-    }
-
-    /// Counts a connection for as long as the answer lives.
-    pub(super) fn count_connection(&self) -> Counted {
-        self.lasting.connections.fetch_add(1, Ordering::Relaxed);
-        Counted(Arc::clone(&self.lasting))
-    }
-}
-
-/// A counted connection.
-pub(super) struct Counted(Arc<Lasting>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Lasting {
-    fn end_connections(&self) {
-        let mut cut = lock(&self.cut);
-        cut.cancel();
-        *cut = CancellationToken::new();
-    }
-
-    fn note(&self, well: bool, retries: u32, cut_unhealthy: bool) {
-        let turned_unhealthy = {
-            let mut verdict = lock(&self.verdict);
-            let before = verdict.health;
-            *verdict = verdict.after(well, retries);
-            before != Health::Unhealthy && verdict.health == Health::Unhealthy
-        };
-        if turned_unhealthy && cut_unhealthy {
-            self.end_connections();
-        }
-    }
-}
+use super::picker::{Group, Picker};
+use super::route::{Description, Route, lock};
+use super::verdict::Health;
+use super::world::{Balancer, Service, World};
+use super::{Options, forward};
 
 /// A service of a balancer: its id and the listen port.
 type ServiceKey = (u64, u16);
-
-/// The routes of one service, shared with its listener.
-#[derive(Debug)]
-struct Group {
-    algorithm: Mutex<Algorithm>,
-    routes: Mutex<BTreeMap<IpAddr, Arc<Route>>>,
-    turn: AtomicUsize,
-}
-
-/// Chooses the route of a new connection.
-#[derive(Debug)]
-pub(super) struct Picker(Arc<Group>);
-
-impl Picker {
-    /// A healthy route, or none.
-    pub(super) fn pick(&self) -> Option<Arc<Route>> {
-        let routes = lock(&self.0.routes);
-        let healthy: Vec<_> = routes
-            .values()
-            .filter(|route| route.health() == Health::Healthy)
-            .collect();
-        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
-        let chosen = match *lock(&self.0.algorithm) {
-            Algorithm::RoundRobin => healthy.get(turn.checked_rem(healthy.len())?).copied(),
-            Algorithm::LeastConnections => healthy
-                .into_iter()
-                .min_by_key(|route| route.lasting.connections.load(Ordering::Relaxed)),
-        };
-        chosen.map(Arc::clone)
-    }
-}
 
 #[derive(Debug)]
 struct Listening {
@@ -191,7 +32,7 @@ impl Drop for Listening {
     fn drop(&mut self) {
         self.task.abort();
         for route in lock(&self.group.routes).values() {
-            route.lasting.end_connections();
+            route.end_connections();
         }
     }
 }
@@ -281,81 +122,11 @@ fn follow_targets(
         };
         let route = match old.remove(&ip) {
             Some(route) if route.description == description => route,
-            before => {
-                let lasting = before.map(|route| Arc::clone(&route.lasting));
-                Arc::new(start(description, lasting, options))
-            }
+            before => Arc::new(Route::start(description, before.as_deref(), options)),
         };
         routes.insert(ip, route);
     }
     for gone in old.into_values() {
-        gone.lasting.end_connections();
-    }
-}
-
-fn start(description: Description, lasting: Option<Arc<Lasting>>, options: &Options) -> Route {
-    let lasting = lasting.unwrap_or_else(|| {
-        Arc::new(Lasting {
-            verdict: Mutex::default(),
-            connections: AtomicUsize::default(),
-            cut: Mutex::default(),
-        })
-    });
-    let stop = CancellationToken::new();
-    let checks = check_for_ever(description.clone(), Arc::clone(&lasting), options.clone());
-    tokio::spawn(stop.clone().run_until_cancelled_owned(checks));
-    Route {
-        description,
-        lasting,
-        _checks: stop.drop_guard(),
-    }
-}
-
-async fn check_for_ever(description: Description, lasting: Arc<Lasting>, options: Options) {
-    let check = &description.check;
-    let address = SocketAddr::new(description.address.ip(), check.port);
-    let mut ticks = tokio::time::interval(options.seconds(check.interval));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let well = check::is_well(address, check, options.seconds(check.timeout)).await;
-        lasting.note(well, check.retries, options.cut_unhealthy);
-    }
-}
-
-/// Data behind these locks is replaced as a whole, so it is sound after a panic elsewhere.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn health_turns_after_retries() {
-        let run = |checks: &[bool]| {
-            checks
-                .iter()
-                .fold(Verdict::default(), |v, well| v.after(*well, 3))
-                .health
-        };
-        assert_eq!(run(&[]), Health::Unknown);
-        assert_eq!(run(&[true]), Health::Healthy);
-        assert_eq!(run(&[false, false]), Health::Unknown);
-        assert_eq!(run(&[false, false, false]), Health::Unhealthy);
-        assert_eq!(
-            run(&[true, false, false, true, false, false]),
-            Health::Healthy
-        );
-        assert_eq!(run(&[true, false, false, false]), Health::Unhealthy);
-        assert_eq!(
-            run(&[true, false, false, false, true, true]),
-            Health::Unhealthy
-        );
-        assert_eq!(
-            run(&[true, false, false, false, true, true, true]),
-            Health::Healthy
-        );
+        gone.end_connections();
     }
 }

@@ -7,8 +7,12 @@ use thiserror::Error;
 use tokio::process::Command;
 
 use crate::event::{Events, LabEvent};
+use crate::filelock::{FileLock, LockError};
 
 const PACKAGES: [&str; 2] = ["mmdebstrap", "debian-archive-keyring"];
+
+/// How long apt-get waits for others that install: a fresh machine updates itself.
+const PATIENCE: &str = "DPkg::Lock::Timeout=300";
 
 /// The tool that makes images is not to be had.
 #[derive(Debug, Error)]
@@ -28,6 +32,9 @@ pub enum ToolError {
         /// The end of what it wrote.
         output: String,
     },
+    /// Another installation could not be waited for.
+    #[error("could not wait for another installation")]
+    Lock(#[from] LockError),
     /// A command could not be started.
     #[error("could not run `{command}`")]
     Spawn {
@@ -48,6 +55,11 @@ pub async fn ensure_mmdebstrap(events: &Events) -> Result<PathBuf, ToolError> {
     if find("apt-get").is_none() || !is_root() {
         return Err(ToolError::Missing { cure: cure() });
     }
+    // Images are made side by side, and apt-get refuses to run twice at once.
+    let _lock = FileLock::acquire("mmdebstrap", events).await?;
+    if let Some(path) = find("mmdebstrap") {
+        return Ok(path);
+    }
     events.send(LabEvent::Installing {
         packages: PACKAGES.map(str::to_owned).to_vec(),
     });
@@ -61,6 +73,7 @@ pub async fn ensure_mmdebstrap(events: &Events) -> Result<PathBuf, ToolError> {
 async fn apt_get(args: &[&str]) -> Result<(), ToolError> {
     let command = format!("apt-get {}", args.join(" "));
     let output = Command::new("apt-get")
+        .args(["-o", PATIENCE])
         .args(args)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())

@@ -1,6 +1,8 @@
 //! A plan as a person reads it: grouped by component, alike hosts folded, the impact last.
 
 mod diff;
+mod reasons;
+mod title;
 mod tree;
 
 use std::time::Duration;
@@ -38,20 +40,23 @@ pub struct Detail {
 
 /// Draws a plan.
 pub fn draw(plan: &Plan, graph: &Graph, heading: &Heading, detail: Detail, style: Style) -> String {
-    let mut rows = vec![head(plan, heading)];
-    if let Some(remark) = &heading.remark {
-        rows.push(Row::text(remark.clone()));
-    }
     if plan.is_empty() {
-        rows.push(no_changes(plan, heading));
-        return screen(&rows[rows.len() - 1..], style);
+        let mut rows = vec![no_changes(plan, heading)];
+        rows.extend(remark(heading));
+        return screen(&rows, style);
     }
+    let mut rows = vec![head(plan, heading)];
+    rows.extend(remark(heading));
     rows.push(Row::default());
     rows.extend(tree::rows(plan, graph, detail));
     rows.extend(stuck(plan));
     rows.push(Row::default());
     rows.push(total(plan));
     screen(&rows, style)
+}
+
+fn remark(heading: &Heading) -> Option<Row> {
+    heading.remark.as_ref().map(Row::text)
 }
 
 fn head(plan: &Plan, heading: &Heading) -> Row {
@@ -62,36 +67,32 @@ fn head(plan: &Plan, heading: &Heading) -> Row {
         objects,
         ..
     } = heading;
-    let row = Row::text(format!(
-        "{command} · {} · environment {environment} · {}",
-        plan.stack,
-        counted(*hosts, "host")
-    ));
-    match heading.elapsed {
-        Some(elapsed) => row.place(format!(
-            "observed {}, {} in {:.1} s",
-            counted(*hosts, "host"),
-            counted(*objects, "object"),
-            elapsed.as_secs_f64()
-        )),
-        None => row,
-    }
+    let looked_at = format!(
+        "{} on {} observed{}",
+        counted(*objects, "object"),
+        counted(*hosts, "host"),
+        elapsed(heading),
+    );
+    Row::text(format!("{command} · {} · {environment}", plan.stack)).place(looked_at)
+}
+
+fn elapsed(heading: &Heading) -> String {
+    heading.elapsed.map_or(String::new(), |elapsed| {
+        format!(" in {:.1} s", elapsed.as_secs_f64())
+    })
 }
 
 /// The line of a stack that is as declared.
 fn no_changes(plan: &Plan, heading: &Heading) -> Row {
-    let seen = match heading.elapsed {
-        Some(elapsed) => format!(", observed in {:.1} s", elapsed.as_secs_f64()),
-        None => String::new(),
-    };
     Row::text(format!(
         "✓ no changes · {} · {}",
         plan.stack, heading.environment
     ))
     .note(format!(
-        "{} on {} as declared{seen}",
+        "{} on {} as declared, observed{}",
         counted(plan.kept.len(), "object"),
         counted(heading.hosts, "host"),
+        elapsed(heading),
     ))
 }
 
@@ -138,17 +139,42 @@ fn total(plan: &Plan) -> Row {
             counts.push(format!("{} {word}", plan.count(op)));
         }
     }
-    let text = counts.join(" · ");
-    let impact = plan.impact();
-    let switchovers = plan.count(Op::Switchover);
-    let said = if impact == Impact::None && plan.kept.is_empty() && deleted == 0 {
-        "impact: none, nothing serves yet".to_owned()
-    } else if switchovers > 0 {
-        format!("impact: {impact} · {}", counted(switchovers, "switchover"))
-    } else {
-        format!("impact: {impact}")
+    let said = match disturbances(plan).as_slice() {
+        [] if plan.kept.is_empty() && deleted == 0 => "none, nothing serves yet".to_owned(),
+        [] => Impact::None.to_string(),
+        some => some.join(" · "),
     };
-    Row::text(text).note(said).impact(impact)
+    Row::text(counts.join(" · "))
+        .note(format!("impact: {said}"))
+        .impact(plan.impact())
+}
+
+/// What a plan does to services, the worst first.
+fn disturbances(plan: &Plan) -> Vec<String> {
+    let words = [
+        (Impact::DataLoss, "loss", " of data"),
+        (Impact::ServiceEnds, "end", " of service"),
+        (Impact::Recreate, "recreation", ""),
+        (Impact::Switchover, "switchover", ""),
+        (Impact::Restart, "restart", ""),
+        (Impact::Reload, "reload", ""),
+    ];
+    let said = words.into_iter().filter_map(|(impact, word, of)| {
+        let steps = plan.steps.iter().filter(|step| step.impact == impact);
+        // What waits for a switchover is part of that one.
+        let count = match plan.count(Op::Switchover) {
+            moves if moves > 0 && impact == Impact::Switchover => moves,
+            _ => steps.count(),
+        };
+        let plural = if impact == Impact::DataLoss {
+            "es"
+        } else {
+            "s"
+        };
+        let plural = if count == 1 { "" } else { plural };
+        (count > 0).then(|| format!("{count} {word}{plural}{of}"))
+    });
+    said.collect()
 }
 
 /// `1 host`, `2 hosts`.

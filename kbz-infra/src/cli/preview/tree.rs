@@ -1,13 +1,15 @@
 //! The body of a preview: steps under their components, alike ones folded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::super::row::Row;
-use super::{Detail, diff};
+use super::title::title;
+use super::{Detail, diff, reasons};
 use crate::graph::Graph;
 use crate::ident::{HostName, Urn};
 use crate::plan::{Plan, Step};
-use crate::resource::{self, Op, Reason};
+use crate::resource::{self, Op};
 
 /// A component or a step, with what is under it.
 enum Branch<'a> {
@@ -20,13 +22,31 @@ pub(super) fn rows(plan: &Plan, graph: &Graph, detail: Detail) -> Vec<Row> {
     let mut drawing = Drawing {
         graph,
         detail,
+        standing: standing(plan, graph),
+        within_fold: false,
         rows: Vec::new(),
     };
     drawing.branches(&branches(plan, graph), 0);
     drawing.rows
 }
 
-/// Hangs each step under its components, in the order of the plan.
+/// The components of which something is there as declared already.
+fn standing(plan: &Plan, graph: &Graph) -> BTreeSet<Urn> {
+    let mut standing = BTreeSet::new();
+    for kept in plan.kept.keys() {
+        let mut above = graph.node(kept).and_then(|node| node.parent.clone());
+        while let Some(urn) = above {
+            above = graph
+                .component(&urn)
+                .and_then(|component| component.parent.clone());
+            standing.insert(urn);
+        }
+    }
+    standing
+}
+
+/// Hangs each step under its components, in the order of the plan. What belongs to no host, such
+/// as an image that is built here for many, does not hang under a host.
 fn branches<'a>(plan: &'a Plan, graph: &Graph) -> Vec<Branch<'a>> {
     let mut roots = Vec::new();
     for step in &plan.steps {
@@ -36,7 +56,9 @@ fn branches<'a>(plan: &'a Plan, graph: &Graph) -> Vec<Branch<'a>> {
             above = graph
                 .component(&urn)
                 .and_then(|component| component.parent.clone());
-            path.push(urn);
+            if urn.host().is_none() || step.urn.host().is_some() {
+                path.push(urn);
+            }
         }
         path.reverse();
         hang(&mut roots, &path, step);
@@ -72,19 +94,24 @@ impl Branch<'_> {
         }
     }
 
-    fn op(&self) -> Op {
-        match self {
-            Branch::Step(step) => step.op,
-            Branch::Component { branches, .. } => {
-                let mut ops = branches.iter().map(Branch::op);
-                let first = ops.next().unwrap_or(Op::Update);
-                let same = |a: Op, b: Op| a == b || (a == Op::Create && b == Op::Run);
-                if ops.all(|op| same(first, op)) {
-                    first
-                } else {
-                    Op::Update
-                }
+    /// The mark of a step, and for a component what becomes of it as a whole: it is new when
+    /// parts of it are made and none is there as declared.
+    fn op(&self, standing: &BTreeSet<Urn>) -> Op {
+        let (urn, branches) = match self {
+            Branch::Step(step) => return step.op,
+            Branch::Component { urn, branches } => (urn, branches),
+        };
+        let ops: BTreeSet<Op> = branches.iter().map(|branch| branch.op(standing)).collect();
+        let mut all = ops.iter();
+        match (all.next(), all.next()) {
+            (Some(only), None) => *only,
+            _ if ops.contains(&Op::Create)
+                && !standing.contains(urn)
+                && !ops.contains(&Op::Delete) =>
+            {
+                Op::Create
             }
+            _ => Op::Update,
         }
     }
 
@@ -101,12 +128,6 @@ impl Branch<'_> {
 }
 
 fn step_likeness(step: &Step) -> String {
-    let own_host = step.urn.host().map_or("", HostName::as_str);
-    let name = if own_host.is_empty() {
-        step.urn.name().to_owned()
-    } else {
-        step.urn.name().replace(own_host, "HOST")
-    };
     let details: Vec<String> = step
         .details
         .iter()
@@ -117,20 +138,43 @@ fn step_likeness(step: &Step) -> String {
             resource::Detail::Note(note) => note.clone(),
         })
         .collect();
-    let reasons: Vec<String> = step.reasons.iter().map(ToString::to_string).collect();
     format!(
-        "{:?} {} {name} {} {} {details:?} {}",
+        "{:?} {} {} {} {} {details:?} {}",
         step.op,
         step.urn.kind(),
+        any_host(step),
         step.impact,
         step.summary,
-        reasons.join(";").replace(own_host, "HOST"),
+        reasons::lines(step).join(";"),
     )
+}
+
+/// The name of a step as that of any of several hosts that are alike: without its own name and
+/// without the addresses of the others.
+fn any_host(step: &Step) -> String {
+    let name = step.urn.name();
+    let name = match step.urn.host() {
+        Some(host) => name.replace(host.as_str(), "this host"),
+        None => name.to_owned(),
+    };
+    let words = name.split(' ').map(|word| {
+        let address = word.strip_suffix("/32").or(word.strip_suffix("/128"));
+        if address.is_some_and(|address| address.parse::<IpAddr>().is_ok()) {
+            "another host"
+        } else {
+            word
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 struct Drawing<'a> {
     graph: &'a Graph,
     detail: Detail,
+    /// The components of which something is there as declared.
+    standing: BTreeSet<Urn>,
+    /// Whether what is drawn stands for several hosts.
+    within_fold: bool,
     rows: Vec<Row>,
 }
 
@@ -146,16 +190,27 @@ impl Drawing<'_> {
         }
     }
 
-    /// Branches in their order, those that are alike together.
+    /// Branches in their order, those that are alike together: of different hosts, or of any
+    /// where one host is shown for several.
     fn folded<'b, 's>(&self, branches: &'b [Branch<'s>]) -> Vec<Vec<&'b Branch<'s>>> {
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         let mut groups: Vec<Vec<&Branch<'_>>> = Vec::new();
         for branch in branches {
-            if self.detail.expand || branch.urn().host().is_none() {
+            let host = branch.urn().host();
+            if self.detail.expand || host.is_none() {
                 groups.push(vec![branch]);
                 continue;
             }
-            let place = *places.entry(branch.likeness()).or_insert(groups.len());
+            let next = groups.len();
+            let place = places.entry(branch.likeness()).or_insert(next);
+            let shown = |alike: &[&Branch<'_>]| alike.iter().any(|one| one.urn().host() == host);
+            if groups
+                .get(*place)
+                .is_some_and(|alike| !self.within_fold && shown(alike))
+            {
+                *place = next;
+            }
+            let place = *place;
             if place == groups.len() {
                 groups.push(Vec::new());
             }
@@ -189,42 +244,38 @@ impl Drawing<'_> {
             summary
         };
         self.rows.push(
-            Row::change(alike[0].op(), title)
+            Row::change(alike[0].op(&self.standing), title)
                 .note(note)
                 .place(place)
                 .indent(indent),
         );
+        let around = self.within_fold;
+        self.within_fold |= alike.len() > 1;
         self.branches(branches, indent + 1);
+        self.within_fold = around;
     }
 
     fn step(&mut self, step: &Step, alike: &[&Branch<'_>], indent: usize) {
-        let title = if alike.len() > 1 {
-            format!(
-                "{} {} on {}",
-                step.urn.kind(),
-                step.urn.name(),
-                hosts(alike)
-            )
+        let hosts = hosts(alike);
+        let title = if self.within_fold {
+            format!("{} {}", step.urn.kind(), any_host(step))
+        } else if alike.len() > 1 {
+            format!("{} {} on {hosts}", step.urn.kind(), step.urn.name())
         } else if indent == 0 {
             title(&step.urn)
         } else {
             format!("{} {}", step.urn.kind(), step.urn.name())
         };
-        let mut note = step.summary.clone();
-        if let Some(lines) = new_lines(step) {
-            note = if note.is_empty() {
-                lines
-            } else {
-                format!("{note}, {lines}")
-            };
+        let mut notes = vec![step.summary.clone()];
+        notes.extend(new_lines(step));
+        if self.within_fold && alike.len() > 1 {
+            notes.push(format!("{} on each", alike.len()));
         }
+        notes.retain(|note| !note.is_empty());
+        let mut note = notes.join(", ");
         if step.impact > resource::Impact::None {
-            let impact = step.impact.to_string();
-            note = if note.is_empty() {
-                impact
-            } else {
-                format!("{note} · {impact}")
-            };
+            let gap = if note.is_empty() { "" } else { " · " };
+            note = format!("{note}{gap}{}", step.impact);
         }
         let place = match (&step.declared, indent) {
             (Some(place), 0) => place.to_string(),
@@ -236,20 +287,10 @@ impl Drawing<'_> {
                 .place(place)
                 .indent(indent),
         );
-        self.reasons(step, indent);
+        let reasons = reasons::lines(step).into_iter();
+        self.rows
+            .extend(reasons.map(|reason| Row::text(reason).indent(indent + 2)));
         self.details(step, indent);
-    }
-
-    fn reasons(&mut self, step: &Step, indent: usize) {
-        if matches!(step.op, Op::Create | Op::Delete) {
-            return;
-        }
-        for reason in &step.reasons {
-            if *reason != Reason::Content {
-                self.rows
-                    .push(Row::text(reason.to_string()).indent(indent + 2));
-            }
-        }
     }
 
     fn details(&mut self, step: &Step, indent: usize) {
@@ -276,14 +317,6 @@ fn new_lines(step: &Step) -> Option<String> {
         }
         resource::Detail::Text { .. } | resource::Detail::Note(_) => None,
     })
-}
-
-fn title(urn: &Urn) -> String {
-    match urn.host() {
-        Some(host) if urn.name() == host.as_str() => format!("{} on {host}", urn.kind()),
-        Some(host) => format!("{} {} on {host}", urn.kind(), urn.name()),
-        None => format!("{} {}", urn.kind(), urn.name()),
-    }
 }
 
 fn hosts(alike: &[&Branch<'_>]) -> String {

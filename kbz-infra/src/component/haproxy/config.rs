@@ -21,9 +21,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
+pub use super::check::{Check, TcpStep};
 use crate::component::marked::{self, RenderError};
 use crate::ident::HostName;
-use crate::resource::Text;
+use crate::secret::Text;
 
 const TEMPLATE: &str = include_str!("haproxy.cfg.tera");
 
@@ -47,24 +48,26 @@ pub const SAVE_STATE: &str = include_str!("save-state.bash");
 /// listening socket.
 pub const COMMAND: [&str; 5] = ["haproxy", "-W", "-db", "-f", paths::CONFIG_FILE];
 
-/// How quickly a change is noticed.
+/// How quickly a change is noticed. Durations are HAProxy's: a number and `us`, `ms`, `s`, `m`,
+/// `h` or `d`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Timing {
-    /// Between two checks of a server in a settled state.
+    /// Between two checks of a server in a settled state. Default: `1s`.
     pub inter: String,
-    /// Between two checks while the state is changing.
+    /// Between two checks while the state is changing. Default: `500ms`.
     pub fastinter: String,
     /// Between two checks of a server that is down: `inter`, or a new primary is found late.
+    /// Default: `1s`.
     pub downinter: String,
-    /// Failed checks until a server is down.
+    /// Failed checks until a server is down. Default: 3.
     pub fall: u8,
-    /// Good checks until it is up.
+    /// Good checks until it is up. Default: 2.
     pub rise: u8,
-    /// How long a check may take.
+    /// How long a check may take. Default: `2s`.
     pub check: String,
-    /// How long connecting to a server may take.
+    /// How long connecting to a server may take. Default: `3s`.
     pub connect: String,
-    /// How long a session may be silent.
+    /// How long a session may be silent. Default: `60m`.
     pub session: String,
 }
 
@@ -79,84 +82,6 @@ impl Default for Timing {
             check: "2s".to_owned(),
             connect: "3s".to_owned(),
             session: "60m".to_owned(),
-        }
-    }
-}
-
-/// One step of a check over plain TCP.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TcpStep {
-    /// Sends a line, ended by CR LF.
-    SendLine(String),
-    /// Waits for an answer that contains this.
-    Expect(String),
-}
-
-/// How it is found out whether a server is the right one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Check {
-    /// Patroni's REST API on this port says that the node is the primary.
-    PatroniPrimary {
-        /// The REST API's port.
-        port: u16,
-    },
-    /// Patroni's REST API on this port says that the node is a replica no more than this behind.
-    PatroniReplica {
-        /// The REST API's port.
-        port: u16,
-        /// Bytes of WAL.
-        max_lag: u64,
-    },
-    /// The server accepts connections.
-    Tcp,
-    /// The server answers a dialogue, such as Redis' `INFO replication`.
-    Dialogue(Vec<TcpStep>),
-    /// The server answers a `GET` with 200.
-    Http {
-        /// The port to ask.
-        port: u16,
-        /// The path to ask for.
-        path: String,
-    },
-}
-
-impl Check {
-    /// A replica is up while it is at most this far behind.
-    pub const DEFAULT_MAX_LAG: u64 = 16 << 20;
-
-    fn port(&self) -> Option<u16> {
-        match self {
-            Self::PatroniPrimary { port }
-            | Self::PatroniReplica { port, .. }
-            | Self::Http { port, .. } => Some(*port),
-            Self::Tcp | Self::Dialogue(_) => None,
-        }
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let http = |method: &str, uri: &str| {
-            vec![
-                format!("option httpchk {method} {uri}"),
-                "http-check expect status 200".to_owned(),
-            ]
-        };
-        match self {
-            Self::PatroniPrimary { .. } => http("OPTIONS", "/primary"),
-            Self::PatroniReplica { max_lag, .. } => {
-                http("OPTIONS", &format!("/replica?lag={max_lag}"))
-            }
-            Self::Http { path, .. } => http("GET", path),
-            Self::Tcp => Vec::new(),
-            Self::Dialogue(steps) => [
-                "option tcp-check".to_owned(),
-                "tcp-check connect".to_owned(),
-            ]
-            .into_iter()
-            .chain(steps.iter().map(|step| match step {
-                TcpStep::SendLine(line) => format!("tcp-check send {}\\r\\n", escaped(line)),
-                TcpStep::Expect(text) => format!("tcp-check expect string {}", escaped(text)),
-            }))
-            .collect(),
         }
     }
 }
@@ -196,10 +121,14 @@ pub struct Entry {
     pub check: Check,
     /// How connections are spread.
     pub balance: Balance,
-    /// Most connections at once.
+    /// Most connections at once. Default: 2000; the file's own `maxconn` is the sum of all.
     pub maxconn: u32,
-    /// Most connections to one server.
+    /// Most connections to one server. Default: 1000.
     pub server_maxconn: u32,
+    /// Failed checks until a server is down, where they are other than [`Timing::fall`].
+    pub fall: Option<u8>,
+    /// Good checks until it is up, where they are other than [`Timing::rise`].
+    pub rise: Option<u8>,
     /// The entry whose servers serve when none of these is up: reads go to the primary then.
     pub fallback: Option<String>,
 }
@@ -224,6 +153,8 @@ impl Entry {
             balance,
             maxconn: 2000,
             server_maxconn: 1000,
+            fall: None,
+            rise: None,
             fallback: None,
         }
     }
@@ -261,11 +192,11 @@ pub struct HaproxyConfig {
     pub health: Health,
     /// Where the statistics page answers, if at all.
     pub stats: Option<SocketAddr>,
-    /// The loopback port that [`SAVE_STATE`] asks.
+    /// The loopback port that [`SAVE_STATE`] asks. Default: 8405.
     pub control_port: u16,
     /// How quickly a change is noticed.
     pub timing: Timing,
-    /// When sessions older than a reload end.
+    /// When sessions older than a reload end, as a duration. Default: `15m`.
     pub hard_stop_after: String,
 }
 
@@ -331,6 +262,22 @@ pub enum HaproxyConfigError {
     Render(#[from] RenderError),
 }
 
+impl HaproxyConfigError {
+    /// The entry that it is about, if it is about one.
+    pub(super) fn entry(&self) -> Option<&str> {
+        match self {
+            Self::NoServers(entry)
+            | Self::Name(entry)
+            | Self::DuplicateName(entry)
+            | Self::Clash { second: entry, .. }
+            | Self::Loop { entry, .. }
+            | Self::CheckPort { entry, .. }
+            | Self::Fallback { entry, .. } => Some(entry),
+            Self::NoEntries(_) | Self::Unprintable(_) | Self::Duration(_) | Self::Render(_) => None,
+        }
+    }
+}
+
 const RESERVED: [&str; 3] = ["healthz", "stats", "reachable"];
 
 impl HaproxyConfig {
@@ -354,6 +301,14 @@ impl HaproxyConfig {
 
     /// `haproxy.cfg`.
     pub fn render(&self) -> Result<Text, HaproxyConfigError> {
+        self.validate_ports()?;
+        self.entries.iter().try_for_each(Self::validate_ways)?;
+        self.render_for_lint()
+    }
+
+    /// The same for a program whose claims are checked: who owns a port and where ways lead is
+    /// found there, together with the declaration that is at odds.
+    pub(super) fn render_for_lint(&self) -> Result<Text, HaproxyConfigError> {
         self.validate()?;
         Ok(marked::template("haproxy.cfg", TEMPLATE, &self.data())?)
     }
@@ -363,7 +318,6 @@ impl HaproxyConfig {
             return Err(HaproxyConfigError::NoEntries(self.host.clone()));
         }
         self.validate_names()?;
-        self.validate_ports()?;
         self.validate_durations()?;
         self.entries
             .iter()
@@ -437,6 +391,21 @@ impl HaproxyConfig {
         if entry.servers.is_empty() {
             return Err(HaproxyConfigError::NoServers(entry.name.clone()));
         }
+        if let Some(fallback) = &entry.fallback
+            && (fallback == &entry.name || !self.entries.iter().any(|e| &e.name == fallback))
+        {
+            return Err(HaproxyConfigError::Fallback {
+                entry: entry.name.clone(),
+                fallback: fallback.clone(),
+            });
+        }
+        match entry.check.unprintable() {
+            Some(text) => Err(HaproxyConfigError::Unprintable(text.to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    fn validate_ways(entry: &Entry) -> Result<(), HaproxyConfigError> {
         for address in entry.servers.values() {
             if Some(address.port()) == entry.check.port() {
                 return Err(HaproxyConfigError::CheckPort {
@@ -452,15 +421,7 @@ impl HaproxyConfig {
                 });
             }
         }
-        if let Some(fallback) = &entry.fallback
-            && (fallback == &entry.name || !self.entries.iter().any(|e| &e.name == fallback))
-        {
-            return Err(HaproxyConfigError::Fallback {
-                entry: entry.name.clone(),
-                fallback: fallback.clone(),
-            });
-        }
-        printable(&entry.check)
+        Ok(())
     }
 
     fn data(&self) -> Data<'_> {
@@ -530,43 +491,6 @@ fn duration(text: &str) -> Result<(), HaproxyConfigError> {
     }
 }
 
-fn printable(check: &Check) -> Result<(), HaproxyConfigError> {
-    let texts: Vec<&String> = match check {
-        Check::Dialogue(steps) => steps
-            .iter()
-            .map(|step| match step {
-                TcpStep::SendLine(text) | TcpStep::Expect(text) => text,
-            })
-            .collect(),
-        Check::Http { path, .. } => {
-            if path.contains(' ') || !path.starts_with('/') {
-                return Err(HaproxyConfigError::Unprintable(path.clone()));
-            }
-            vec![path]
-        }
-        Check::PatroniPrimary { .. } | Check::PatroniReplica { .. } | Check::Tcp => Vec::new(),
-    };
-    match texts
-        .into_iter()
-        .find(|text| text.chars().any(char::is_control))
-    {
-        Some(text) => Err(HaproxyConfigError::Unprintable(text.clone())),
-        None => Ok(()),
-    }
-}
-
-/// A word of a configuration line: what HAProxy would take for syntax is escaped.
-fn escaped(word: &str) -> String {
-    let mut escaped = String::with_capacity(word.len());
-    for c in word.chars() {
-        if matches!(c, ' ' | '#' | '\\' | '"' | '\'' | '$') {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
-}
-
 #[derive(Serialize)]
 struct Data<'a> {
     host: &'a str,
@@ -610,6 +534,8 @@ struct EntryData<'a> {
     balance: &'static str,
     check: Vec<String>,
     check_port: Option<u16>,
+    fall: Option<u8>,
+    rise: Option<u8>,
     servers: Vec<ServerData>,
 }
 
@@ -624,6 +550,8 @@ impl<'a> EntryData<'a> {
             balance: entry.balance.name(),
             check: entry.check.lines(),
             check_port: entry.check.port(),
+            fall: entry.fall,
+            rise: entry.rise,
             servers: entry
                 .servers
                 .iter()

@@ -3,31 +3,33 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::config::{Check, Entry};
+use super::config::{Balance, Check, Entry};
 use super::host::Haproxy;
 use crate::component::patroni::PatroniCluster;
 use crate::diag::{Finding, SourceLocation};
-use crate::ident::{HostName, Urn};
+use crate::ident::{HostName, Place, Urn};
+use crate::model::Protocol;
 use crate::program::{Component, Handle, Result, Scope};
 use crate::resource::{Claim, Endpoint};
 
-/// A way in that still has nowhere to lead: what [`HaproxyFrontend::new`] gives.
-///
-/// ```compile_fail
-/// use kbz_infra::prelude::*;
-///
-/// fn program(stack: &mut Stack) {
-///     // A frontend without a backend cannot be declared.
-///     stack.add(HaproxyFrontend::new("pg_write", 5432));
-/// }
-/// ```
+/// A way in that still has nowhere to lead: what [`HaproxyFrontend::new`] gives. It cannot be
+/// declared; what says where it leads makes it a [`HaproxyFrontend`].
 #[derive(Debug, Clone)]
-#[must_use = "a frontend needs a backend: .to_primary_of(..), .to_replicas_of(..) or .to_servers(..)"]
+#[must_use = "a frontend needs a backend: .to_primary_of(..), .to_replicas_of(..), .to_nodes(..) or .to_servers(..)"]
 pub struct FrontendDraft {
     name: String,
     port: u16,
     bind: IpAddr,
     on: Vec<Handle<Haproxy>>,
+    tuning: Tuning,
+}
+
+/// What is other than the default for the kind of backend.
+#[derive(Debug, Clone, Default)]
+struct Tuning {
+    balance: Option<Balance>,
+    fall: Option<u8>,
+    rise: Option<u8>,
 }
 
 /// A way in through HAProxy, and where it leads.
@@ -37,6 +39,7 @@ pub struct HaproxyFrontend {
     port: u16,
     bind: IpAddr,
     on: Vec<Handle<Haproxy>>,
+    tuning: Tuning,
     backend: Backend,
 }
 
@@ -51,6 +54,7 @@ enum Backend {
     Servers {
         servers: BTreeMap<HostName, SocketAddr>,
         check: Check,
+        parents: Vec<Urn>,
     },
 }
 
@@ -67,6 +71,25 @@ impl FrontendDraft {
         self
     }
 
+    /// How connections are spread over the servers that are up. Default: to the one with the
+    /// fewest for replicas, in turn for everything else.
+    pub fn balance(mut self, balance: Balance) -> Self {
+        self.tuning.balance = Some(balance);
+        self
+    }
+
+    /// Takes a server for down after this many failed checks. Default: 3, a second apart.
+    pub fn down_after(mut self, failed_checks: u8) -> Self {
+        self.tuning.fall = Some(failed_checks);
+        self
+    }
+
+    /// Takes a server for up after this many good checks. Default: 2, half a second apart.
+    pub fn up_after(mut self, good_checks: u8) -> Self {
+        self.tuning.rise = Some(good_checks);
+        self
+    }
+
     /// Leads to the cluster's leader, wherever it is.
     pub fn to_primary_of(self, cluster: &Handle<PatroniCluster>) -> HaproxyFrontend {
         self.to(Backend::Primary(cluster.clone()))
@@ -80,7 +103,22 @@ impl FrontendDraft {
         })
     }
 
-    /// Leads to servers of any other service that speaks TCP.
+    /// Leads to the nodes of any other service that speaks TCP; `server` says where each
+    /// listens. What waits for the frontend to serve waits for the nodes too.
+    pub fn to_nodes<T>(
+        self,
+        nodes: &[Handle<T>],
+        server: impl Fn(&T) -> (HostName, SocketAddr),
+        check: Check,
+    ) -> HaproxyFrontend {
+        self.to(Backend::Servers {
+            servers: nodes.iter().map(|node| server(node)).collect(),
+            check,
+            parents: nodes.iter().map(|node| node.urn().clone()).collect(),
+        })
+    }
+
+    /// Leads to servers that the program does not declare.
     pub fn to_servers(
         self,
         servers: impl IntoIterator<Item = (HostName, SocketAddr)>,
@@ -89,6 +127,7 @@ impl FrontendDraft {
         self.to(Backend::Servers {
             servers: servers.into_iter().collect(),
             check,
+            parents: Vec::new(),
         })
     }
 
@@ -98,12 +137,14 @@ impl FrontendDraft {
             port,
             bind,
             on,
+            tuning,
         } = self;
         HaproxyFrontend {
             name,
             port,
             bind,
             on,
+            tuning,
             backend,
         }
     }
@@ -113,7 +154,8 @@ impl HaproxyFrontend {
     /// The component's name in addresses.
     pub const KIND: &'static str = "haproxy-frontend";
 
-    /// A way in on a port of every address; say next on which HAProxys, and where it leads.
+    /// A way in on a TCP port of every address of the host; say next on which HAProxys, and
+    /// where it leads.
     #[expect(
         clippy::new_ret_no_self,
         reason = "a frontend exists once it has a backend"
@@ -124,6 +166,7 @@ impl HaproxyFrontend {
             port,
             bind: IpAddr::from([0, 0, 0, 0]),
             on: Vec::new(),
+            tuning: Tuning::default(),
         }
     }
 
@@ -153,7 +196,7 @@ impl HaproxyFrontend {
             Backend::Primary(cluster) | Backend::Replicas { cluster, .. } => {
                 parents.push(cluster.urn().clone());
             }
-            Backend::Servers { .. } => {}
+            Backend::Servers { parents: nodes, .. } => parents.extend(nodes.iter().cloned()),
         }
         parents
     }
@@ -201,25 +244,29 @@ impl HaproxyFrontend {
     }
 
     /// The part of `haproxy.cfg`.
-    pub(super) fn entry(&self, scope: &Scope<'_>) -> Result<Entry> {
+    pub(super) fn entry(&self, place: &Place, scope: &Scope<'_>) -> Result<Entry> {
         let servers = self.servers(scope);
         if servers.is_empty() {
             return Err(self
-                .finding(scope, "leads nowhere: its cluster has no nodes")
+                .finding(place, "leads nowhere: there are no servers behind it")
+                .help("declare the nodes of its cluster, or name its servers")
                 .into());
         }
         let bind = SocketAddr::new(self.bind, self.port);
         let mut entry = Entry::new(&self.name, bind, servers, self.check());
         entry.fallback = self.fallback(scope);
+        entry.balance = self.tuning.balance.unwrap_or(entry.balance);
+        entry.fall = self.tuning.fall;
+        entry.rise = self.tuning.rise;
         Ok(entry)
     }
 
-    fn finding(&self, scope: &Scope<'_>, what: &str) -> Finding {
+    fn finding(&self, place: &Place, what: &str) -> Finding {
         Finding::error(
             "kbz::haproxy::frontend",
             format!("the frontend `{}` {what}", self.name),
         )
-        .label(SourceLocation::from(scope.place()), "declared here")
+        .label(SourceLocation::from(place), "declared here")
     }
 }
 
@@ -235,7 +282,7 @@ impl Component for HaproxyFrontend {
     fn expand(&self, scope: &mut Scope<'_>) -> Result<()> {
         if self.on.is_empty() {
             return Err(self
-                .finding(scope, "is on no HAProxy")
+                .finding(scope.place(), "is on no HAProxy")
                 .help("say which: .on(&haproxy)")
                 .into());
         }
@@ -247,13 +294,17 @@ impl Component for HaproxyFrontend {
                 port: server.port(),
             })
             .collect();
-        let check_port = match self.check() {
-            Check::PatroniPrimary { port }
-            | Check::PatroniReplica { port, .. }
-            | Check::Http { port, .. } => Some(port),
-            Check::Tcp | Check::Dialogue(_) => None,
-        };
+        let check = self.check().asks();
         for host in &self.on {
+            scope.claim(Claim::Listens {
+                host: host.host().clone(),
+                bind: self.bind,
+                address: host.address(),
+                port: self.port,
+                protocol: Protocol::Tcp,
+                service: format!("haproxy ({})", self.name),
+                remote: true,
+            });
             scope.claim(Claim::Forwards {
                 service: format!("haproxy@{}", host.host()),
                 from: Endpoint {
@@ -261,7 +312,7 @@ impl Component for HaproxyFrontend {
                     port: self.port,
                 },
                 to: to.clone(),
-                check_port,
+                check: check.clone(),
             });
         }
         Ok(())

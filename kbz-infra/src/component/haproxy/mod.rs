@@ -3,6 +3,8 @@
 pub mod config;
 pub mod image;
 
+mod check;
+mod expand;
 mod frontend;
 mod host;
 

@@ -1,51 +1,73 @@
 //! A PostgreSQL cluster under Patroni: what all its nodes share.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::dcs_config::{DcsConfig, Synchronous, Timing};
-use super::node::PatroniNode;
 use super::node_config::Ports;
 use super::parameters::{Cluster as ClusterParameters, Parameter};
-use crate::component::BaseOs;
 use crate::diag::{Finding, SourceLocation};
-use crate::effect::{Condition, Gate};
-use crate::ident::{HostName, Urn};
-use crate::primitive::{ClusterGate, PatroniConfig};
-use crate::probe::{self, PatroniAccess, Probe, Site};
-use crate::program::{Component, Credentials, DeclareExt as _, Handle, Result, Scope};
-use crate::resource::{Claim, Group, GroupName, Leadership};
+use crate::program::{Credentials, Result, Scope};
+use crate::resource::GroupName;
 
 /// The container and service that runs Patroni on each node.
 pub(super) const CONTAINER: &str = "patroni";
-
-/// How long three empty nodes may take to become a cluster, and one node to come back: a
-/// replica may have to be copied anew.
-const GATE_DEADLINE: u64 = 600;
-
-/// Bytes that a replica may be behind for the cluster to count as whole.
-const GATE_LAG: u64 = 1 << 20;
 
 /// Patroni's own RAFT as the distributed configuration store: the nodes vote among themselves,
 /// always with a password, and no other service is needed.
 ///
 /// Deprecated in Patroni since 3.0, and still shipped and tested in 4.1.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Raft {}
+pub struct Raft {
+    pub(super) voters: Option<usize>,
+}
+
+impl Raft {
+    /// RAFT with a stated number of voters: an even one does not compile, and a program whose
+    /// inventory gives another number of nodes is refused.
+    pub fn voters<const N: usize>() -> Self
+    where
+        Voters<N>: Decide,
+    {
+        Self { voters: Some(N) }
+    }
+}
+
+/// So many voters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Voters<const N: usize>;
+
+/// Voters that can lose one of them and still decide, each of whom counts.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot lose one and decide, or has one voter too many",
+    label = "take an odd number, three at least",
+    note = "three voters survive the loss of one, five of two; four survive no more than three do"
+)]
+pub trait Decide: sealed::Sealed {}
+
+impl Decide for Voters<3> {}
+impl Decide for Voters<5> {}
+impl Decide for Voters<7> {}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl<const N: usize> Sealed for super::Voters<N> {}
+}
 
 /// A PostgreSQL cluster under Patroni.
 #[derive(Debug, Clone)]
 pub struct PatroniCluster {
-    name: String,
-    credentials: Option<Credentials>,
-    synchronous: Synchronous,
-    timing: Timing,
-    max_connections: u32,
-    parameters: Vec<(String, Parameter)>,
-    clients: BTreeSet<IpNet>,
-    ports: Ports,
+    pub(super) name: String,
+    pub(super) raft: Raft,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) synchronous: Synchronous,
+    pub(super) timing: Timing,
+    pub(super) max_connections: u32,
+    pub(super) parameters: Vec<(String, Parameter)>,
+    pub(super) clients: BTreeSet<IpNet>,
+    pub(super) ports: Ports,
 }
 
 impl PatroniCluster {
@@ -56,6 +78,7 @@ impl PatroniCluster {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            raft: Raft::default(),
             credentials: None,
             synchronous: Synchronous::default(),
             timing: Timing::default(),
@@ -73,7 +96,8 @@ impl PatroniCluster {
     }
 
     /// The distributed configuration store.
-    pub fn dcs(self, _raft: Raft) -> Self {
+    pub fn dcs(mut self, raft: Raft) -> Self {
+        self.raft = raft;
         self
     }
 
@@ -98,6 +122,19 @@ impl PatroniCluster {
     /// Sets a parameter of PostgreSQL on all nodes, over the default.
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Parameter>) -> Self {
         self.parameters.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets parameters of PostgreSQL on all nodes, such as those that an environment has of its
+    /// own.
+    pub fn parameters<N, V>(mut self, parameters: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<String>,
+        V: Into<Parameter>,
+    {
+        let pairs = parameters.into_iter();
+        self.parameters
+            .extend(pairs.map(|(name, value)| (name.into(), value.into())));
         self
     }
 
@@ -140,12 +177,6 @@ impl PatroniCluster {
         })
     }
 
-    /// The nodes of the cluster, in the order of the program.
-    pub(crate) fn nodes(&self, scope: &Scope<'_>) -> Vec<Handle<PatroniNode>> {
-        let nodes = scope.all::<PatroniNode>().into_iter();
-        nodes.filter(|node| node.belongs_to(&self.urn())).collect()
-    }
-
     /// The dynamic configuration.
     pub(super) fn dcs_config(&self, major: u16, members: usize) -> DcsConfig {
         let members = u32::try_from(members).unwrap_or(u32::MAX);
@@ -158,118 +189,4 @@ impl PatroniCluster {
         dcs.synchronous = self.synchronous;
         dcs
     }
-
-    /// How the cluster's REST API is reached.
-    pub(crate) fn access(&self, scope: &Scope<'_>) -> Result<PatroniAccess> {
-        let rest = self.secrets(scope)?.rest_api();
-        let nodes = self.nodes(scope);
-        Ok(PatroniAccess {
-            scope: self.name.clone(),
-            members: nodes.iter().map(|node| node.host().clone()).collect(),
-            port: self.ports.rest,
-            user: rest.user,
-            password: rest.password,
-            container: CONTAINER.to_owned(),
-        })
-    }
-
-    fn gate(&self, site: &Site, voters: usize) -> Gate {
-        let synchronous = match self.synchronous {
-            Synchronous::Off => 0,
-            Synchronous::On | Synchronous::Strict => 1,
-        };
-        Gate {
-            probe: Probe::at(site, probe::Cluster {}),
-            condition: Condition::ClusterHealthy {
-                voters,
-                synchronous,
-                max_lag: GATE_LAG,
-            },
-            deadline: GATE_DEADLINE,
-        }
-    }
-
-    /// Refuses a number of voters that cannot lose one and still decide.
-    fn check_voters(&self, nodes: &[Handle<PatroniNode>], scope: &Scope<'_>) -> Result<()> {
-        if nodes.len() >= 3 && nodes.len() % 2 == 1 {
-            return Ok(());
-        }
-        Err(Finding::error(
-            "kbz::patroni::voters",
-            format!("the cluster `{}` has {} voters", self.name, nodes.len()),
-        )
-        .label(
-            SourceLocation::from(scope.place()),
-            "RAFT needs an odd number of them, three at least",
-        )
-        .help("add or take away a PatroniNode: three survive the loss of one, five of two")
-        .into())
-    }
-
-    /// The addresses of the nodes.
-    pub(crate) fn addresses(&self, scope: &Scope<'_>) -> Vec<(HostName, IpAddr)> {
-        let nodes = self.nodes(scope);
-        nodes
-            .iter()
-            .map(|node| (node.host().clone(), node.address()))
-            .collect()
-    }
-}
-
-impl Component for PatroniCluster {
-    fn urn(&self) -> Urn {
-        Urn::global(Self::KIND, &self.name)
-    }
-
-    fn summary(&self) -> String {
-        let synchronous = match self.synchronous {
-            Synchronous::Off => "asynchronous",
-            Synchronous::On => "one synchronous standby",
-            Synchronous::Strict => "never without a synchronous standby",
-        };
-        format!("raft, {synchronous}")
-    }
-
-    fn expand(&self, scope: &mut Scope<'_>) -> Result<()> {
-        let nodes = self.nodes(scope);
-        self.check_voters(&nodes, scope)?;
-        let access = self.access(scope)?;
-        let site = Site::Patroni(access.clone());
-        let major = nodes[0].major();
-        let gate = self.gate(&site, nodes.len());
-        let members: Vec<HostName> = nodes.iter().map(|node| node.host().clone()).collect();
-        scope.claim(Claim::Voters {
-            group: self.name.clone(),
-            members: members.clone(),
-        });
-        scope.group(Group {
-            name: self.group_name(),
-            members,
-            gate: Some(gate.clone()),
-            leadership: Some(Leadership {
-                probe: gate.probe.clone(),
-                site: site.clone(),
-            }),
-        });
-        let parts: Vec<Urn> = nodes.iter().map(|node| node.urn().clone()).collect();
-        let whole = scope.add(
-            ClusterGate::new(format!("{} is whole", self.name), gate)
-                .watching(parts.clone())
-                .within(parts.clone()),
-        );
-        let config = PatroniConfig::of(&access, self.dcs_config(major, nodes.len()).to_value())
-            .for_postgres(u32::from(major));
-        scope.add(config.within(parts).after([whole.urn().clone()]));
-        Ok(())
-    }
-}
-
-/// The address of the component that makes a host ready, when the program declares one.
-pub(crate) fn base_os(scope: &Scope<'_>, host: &HostName) -> Option<Urn> {
-    let wanted = BaseOs::urn_on(host);
-    scope
-        .all::<BaseOs>()
-        .into_iter()
-        .map(|base| base.urn().clone())
-        .find(|urn| *urn == wanted)
 }

@@ -23,7 +23,6 @@ use crate::component::marked::{self, RenderError};
 
 const TEMPLATE: &str = include_str!("Dockerfile.tera");
 const SUPERVISE: &str = include_str!("supervise.py");
-const RAFT_STATUS: &str = include_str!("raft_status.py");
 
 /// PostgreSQL's major version in the packages of Debian 13.
 const DEBIAN_MAJOR: u16 = 17;
@@ -162,8 +161,7 @@ impl PatroniImageSpec {
         let dockerfile = marked::template("Dockerfile", TEMPLATE, &data)?.to_string();
         Ok(BuildContext::new("kbz-patroni", dockerfile)
             .with("requirements.txt", &self.requirements())
-            .with("supervise.py", SUPERVISE)
-            .with("raft_status.py", RAFT_STATUS))
+            .with("supervise.py", SUPERVISE))
     }
 
     fn from(&self) -> Result<String, InvalidContext> {

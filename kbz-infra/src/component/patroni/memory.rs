@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::parameters::{Parameter, Parameters};
+use super::parameters::{AUTOVACUUM_WORKERS, Parameter, Parameters};
 
 const MIB: u64 = 1 << 20;
 
@@ -66,7 +66,7 @@ pub enum MemoryError {
 /// The memory settings of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
-    /// The budget that the rest was divided from.
+    /// The budget in bytes that the rest was divided from.
     pub budget: u64,
     /// `shared_buffers` in bytes.
     pub shared_buffers: u64,
@@ -83,9 +83,6 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// How many autovacuum workers run at once ([`super::parameters`] sets the same number).
-    pub(super) const AUTOVACUUM_WORKERS: u64 = 3;
-
     /// Divides the memory of a host among PostgreSQL's settings.
     pub fn fit(
         facts: HostFacts,
@@ -106,7 +103,9 @@ impl Memory {
         let maintenance_work_mem = whole_mib((budget / 16).clamp(16 * MIB, 2048 * MIB));
         let autovacuum_work_mem = whole_mib((budget / 64).clamp(16 * MIB, 512 * MIB));
         let left = budget.saturating_sub(
-            shared_buffers + maintenance_work_mem + Self::AUTOVACUUM_WORKERS * autovacuum_work_mem,
+            shared_buffers
+                + maintenance_work_mem
+                + u64::from(AUTOVACUUM_WORKERS) * autovacuum_work_mem,
         );
         let work_mem = whole_mib(left / 2 / u64::from(max_connections)).clamp(MIB, 128 * MIB);
         Ok(Self {

@@ -7,11 +7,12 @@ pub mod node_config;
 pub mod parameters;
 
 mod cluster;
+mod expand;
+mod members;
 mod node;
 mod patroni_image;
 
-pub(crate) use cluster::base_os;
-pub use cluster::{PatroniCluster, Raft};
+pub use cluster::{Decide, PatroniCluster, Raft, Voters};
 pub use dcs_config::Synchronous;
 pub use node::PatroniNode;
 pub use patroni_image::{PatroniImage, PgVector};

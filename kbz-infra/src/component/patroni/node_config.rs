@@ -20,9 +20,9 @@ use super::memory::{HostFacts, Memory, MemoryBudget, MemoryError};
 use super::parameters::{self, InvalidParameter, Parameter, Parameters};
 use crate::component::marked::{self, RenderError, YamlSecret};
 use crate::ident::HostName;
-use crate::resource::Text;
 use crate::secret::Login;
 use crate::secret::SecretRef;
+use crate::secret::Text;
 
 /// Where things are inside the container.
 pub mod paths {
@@ -48,11 +48,12 @@ pub fn data_dir(major: u16) -> String {
 /// The ports of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ports {
-    /// PostgreSQL.
+    /// PostgreSQL. Default: 5432.
     pub postgres: u16,
-    /// Patroni's REST API.
+    /// Patroni's REST API. Default: 8008.
     pub rest: u16,
-    /// RAFT.
+    /// RAFT. Default: 7000; its encryption needs a password, without which it runs any code that
+    /// it is sent.
     pub raft: u16,
 }
 
@@ -285,6 +286,8 @@ impl NodeConfig {
         })?;
         let mut all = self.memory()?.parameters();
         all.insert("unix_socket_directories".to_owned(), paths::RUN_DIR.into());
+        // What the cluster decides, the node's own memory must not overrule.
+        all.retain(|name, _| !self.bootstrap.parameters.contains_key(name));
         all.extend(self.parameters.clone());
         Ok(all)
     }

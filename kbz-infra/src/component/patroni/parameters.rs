@@ -20,8 +20,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::Memory;
-
 const GIB: u64 = 1 << 30;
 const MIB: u64 = 1 << 20;
 
@@ -67,6 +65,9 @@ impl Parameter {
         }
     }
 }
+
+/// How many autovacuum workers run at once; PostgreSQL's own default.
+pub(super) const AUTOVACUUM_WORKERS: u32 = 3;
 
 /// Parameters by name.
 pub type Parameters = BTreeMap<String, Parameter>;
@@ -143,12 +144,7 @@ impl Cluster {
             ("max_locks_per_transaction", 128_i64.into()),
             ("max_prepared_transactions", 0_i64.into()),
             ("superuser_reserved_connections", 5_i64.into()),
-            (
-                "autovacuum_max_workers",
-                u32::try_from(Memory::AUTOVACUUM_WORKERS)
-                    .unwrap_or(u32::MAX)
-                    .into(),
-            ),
+            ("autovacuum_max_workers", AUTOVACUUM_WORKERS.into()),
         ])
     }
 

@@ -1,13 +1,9 @@
 //! The image of a cluster's nodes, built once.
 
 use super::image::{PatroniImageSpec, Pins};
-use super::node::PatroniNode;
 use crate::component::service_image::ServiceImage;
 use crate::diag::{Finding, SourceLocation};
-use crate::ident::{HostName, Urn};
-use crate::program::{
-    Component, ImageBase, PostgresVersion, ProgramError, Result, Scope, Settings,
-};
+use crate::program::{ImageBase, PostgresVersion, ProgramError, Result, Scope, Settings};
 
 /// pgvector, for [`PatroniImage::with`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +13,9 @@ pub struct PgVector;
 /// operator's machine and named by its content.
 #[derive(Debug, Clone)]
 pub struct PatroniImage {
-    postgres: PostgresVersion,
-    pins: Pins,
-    pgvector: bool,
+    pub(super) postgres: PostgresVersion,
+    pub(super) pins: Pins,
+    pub(super) pgvector: bool,
 }
 
 impl PatroniImage {
@@ -85,32 +81,9 @@ impl PatroniImage {
         self.source(scope.settings()).map_err(|why| {
             ProgramError::from(
                 Finding::error("kbz::patroni::image", why)
-                    .label(SourceLocation::from(scope.place()), "declared here"),
+                    .label(SourceLocation::from(scope.place()), "declared here")
+                    .help("pin a supported version in versions.yaml, and give that"),
             )
         })
-    }
-}
-
-impl Component for PatroniImage {
-    fn urn(&self) -> Urn {
-        Urn::global(Self::KIND, format!("postgresql-{}", self.postgres.major))
-    }
-
-    fn summary(&self) -> String {
-        format!(
-            "PostgreSQL {}, Patroni {}",
-            self.postgres, self.pins.patroni
-        )
-    }
-
-    fn expand(&self, scope: &mut Scope<'_>) -> Result<()> {
-        let nodes = scope.all::<PatroniNode>();
-        let hosts: Vec<HostName> = nodes
-            .iter()
-            .filter(|node| node.uses_image(&self.urn()))
-            .map(|node| node.host().clone())
-            .collect();
-        self.source_in(scope)?.declare_build(scope, &hosts);
-        Ok(())
     }
 }

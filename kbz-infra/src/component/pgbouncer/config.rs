@@ -20,9 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::component::marked::RenderError;
-use crate::resource::Text;
 use crate::secret::Form;
 use crate::secret::Login;
+use crate::secret::Text;
 
 /// Where things are inside the container.
 pub mod paths {
@@ -71,21 +71,23 @@ pub struct PgBouncerConfig {
     pub admins: BTreeSet<String>,
     /// Those of them that may read statistics.
     pub stats: BTreeSet<String>,
-    /// When a server connection goes back to the pool.
+    /// When a server connection goes back to the pool. Default: after each transaction.
     pub pool_mode: PoolMode,
-    /// Most clients.
+    /// Most clients. Default: 1000.
     pub max_client_conn: u32,
-    /// Server connections per role and database.
+    /// Server connections per role and database. Default: 40.
     pub default_pool_size: u32,
-    /// Further ones for clients that waited for 3 s.
+    /// Further ones for clients that waited for 3 s. Default: 10.
     pub reserve_pool_size: u32,
-    /// Most server connections to one database, of all roles.
+    /// Most server connections to one database, of all roles. Default: 80: two PgBouncers then
+    /// fit into PostgreSQL's 200 connections (see [`fits`](Self::fits)).
     pub max_db_connections: u32,
-    /// Prepared statements kept per connection; 0 breaks drivers that prepare.
+    /// Prepared statements kept per connection; 0 breaks drivers that prepare. Default: 200.
     pub max_prepared_statements: u32,
-    /// Startup parameters that are accepted and dropped.
+    /// Startup parameters that are accepted and dropped. Default: `extra_float_digits`, which JDBC
+    /// and the exporter of metrics send.
     pub ignore_startup_parameters: BTreeSet<String>,
-    /// Seconds that a client waits for a server: longer than a failover lasts.
+    /// Seconds that a client waits for a server: longer than a failover lasts. Default: 120.
     pub query_wait_timeout: u32,
     /// The other PgBouncers behind the same load balancer, by number, and this one's number: a
     /// request to cancel a query may arrive at any of them.

@@ -8,12 +8,12 @@ use ipnet::IpNet;
 use super::config::{COMMAND, PgBouncerConfig, paths};
 use super::image;
 use crate::component::haproxy::HaproxyFrontend;
-use crate::component::patroni::base_os;
 use crate::component::unit::Unit;
-use crate::component::{ServiceImage, error_chain, supervise};
-use crate::diag::{Finding, SourceLocation};
-use crate::effect::{ContainerSpec, FirewallRule as Rule, Mount, Owner, Protocol, Ulimit};
+use crate::component::{BaseOs, ServiceImage, Supervise, error_chain};
+use crate::diag::Finding;
+use crate::effect::Owner;
 use crate::ident::{HostName, Urn};
+use crate::model::{ContainerSpec, FirewallRule as Rule, Mount, Protocol, Ulimit};
 use crate::primitive::{Container, Directory, File, FirewallRule, Supervision};
 use crate::program::{
     Component, DeclareExt as _, Handle, Host, ImageBase, ImagePin, Result, Scope, Settings,
@@ -37,6 +37,9 @@ pub struct PgBouncer {
     stats: Option<Login>,
     clients: Option<IpNet>,
 }
+
+/// The cure for an image that is missing or not pinned.
+const PINNED: &str = "pin it in versions.yaml and give it: .image(pins.image(\"pgbouncer\")?)";
 
 /// Where PgBouncer connects to.
 #[derive(Debug, Clone)]
@@ -158,8 +161,7 @@ impl PgBouncer {
     }
 
     fn finding(scope: &Scope<'_>, what: impl Into<String>) -> Finding {
-        Finding::error("kbz::pgbouncer::config", what.into())
-            .label(SourceLocation::from(scope.place()), "declared here")
+        scope.finding("kbz::pgbouncer::config", what)
     }
 
     fn source(&self, settings: &Settings) -> Result<ServiceImage, String> {
@@ -240,8 +242,14 @@ impl PgBouncer {
                 address,
                 port: upstream.port(),
             }],
-            check_port: None,
+            check: None,
         });
+        for login in &self.users {
+            scope.claim(Claim::WorksAs {
+                role: login.user.clone(),
+                who: format!("a client of pgbouncer@{}", self.host),
+            });
+        }
     }
 
     fn container(image: &ServiceImage, settings: &Settings) -> ContainerSpec {
@@ -287,18 +295,22 @@ impl Component for PgBouncer {
     fn expand(&self, scope: &mut Scope<'_>) -> Result<()> {
         let image = self
             .source(scope.settings())
-            .map_err(|why| Self::finding(scope, why))?;
+            .map_err(|why| Self::finding(scope, why).help(PINNED))?;
         if self.is_first(scope) {
             let all = scope.all::<PgBouncer>();
             image.declare_build(scope, all.iter().map(|pooler| pooler.host()));
         }
         let config = self.config(scope)?;
         self.claims(&config, scope);
-        let refused = |error: &dyn std::error::Error| Self::finding(scope, error_chain(error));
+        let refused = |error: &dyn std::error::Error| {
+            let help = "name a database, a user and another upstream than itself: \
+                        .database(..).user(..).upstream(&write)";
+            Self::finding(scope, error_chain(error)).help(help)
+        };
         let ini = config.render().map_err(|error| refused(&error))?;
         let userlist = config.render_userlist().map_err(|error| refused(&error))?;
 
-        let after: Vec<Urn> = base_os(scope, &self.host).into_iter().collect();
+        let after: Vec<Urn> = BaseOs::of(scope, &self.host).into_iter().collect();
         let rule = Rule {
             port: self.port,
             protocol: Protocol::Tcp,
@@ -332,13 +344,10 @@ impl Component for PgBouncer {
                 .after(files.clone())
                 .after([image_urn]),
         );
-        supervise(
-            scope,
-            &self.host,
-            &unit,
-            container.urn(),
-            files,
-            after.into_iter().chain([rule]),
-        )
+        Supervise::new(&self.host, unit, container.urn())
+            .reload_on(files)
+            .after(after)
+            .after([rule])
+            .declare(scope)
     }
 }

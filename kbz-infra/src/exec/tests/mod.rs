@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::effect::{Action, Effect, Interpreter, Progress, RunContext};
+use crate::effect::{Record, Removal};
 use crate::ident::{Digest, HostName, StackName, Urn};
 use crate::plan::{Outcome, Plan, Step, StepId};
 use crate::probe::Site;
-use crate::resource::{Impact, Op, Record, Removal};
+use crate::resource::{Impact, Op};
 use crate::secret::Vault;
 use crate::state::{Ended, LockedStore, Store};
 use world::{Fault, World, shared};
@@ -75,7 +76,7 @@ fn record(step: u32) -> Record {
     Record {
         urn: urn(step),
         goal: Vault::new().keyed(&Digest::of("goal")),
-        removal: Removal::default(),
+        removal: Removal::default().into(),
         depends_on: BTreeSet::new(),
         protect: false,
     }
@@ -259,7 +260,7 @@ async fn no_secret_leaves_the_run() {
         host(0),
         Action::WriteFile {
             path: "/etc/secret".to_owned(),
-            content: crate::resource::Text::secret(crate::secret::SecretRef::new("PASS")),
+            content: crate::secret::Text::secret(crate::secret::SecretRef::new("PASS")),
             mode: 0o600,
             owner: crate::effect::Owner::root(),
             expect: crate::effect::PreImage::Content(Digest::of(CANARY)),

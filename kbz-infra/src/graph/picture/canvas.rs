@@ -29,7 +29,9 @@ const STYLE: &str = "\
 /// An SVG in the making.
 pub(super) struct Canvas {
     title: String,
-    content: String,
+    /// Boxes and their text: they lie above the arrows, which may pass below a corner.
+    boxes: String,
+    arrows: String,
     size: Point,
     /// Left edge of the last box: its text starts there.
     left: f64,
@@ -39,7 +41,8 @@ impl Canvas {
     pub(super) fn new(title: &str) -> Self {
         Self {
             title: title.to_owned(),
-            content: String::new(),
+            boxes: String::new(),
+            arrows: String::new(),
             size: Point::zero(),
             left: 0.0,
         }
@@ -52,9 +55,10 @@ impl Canvas {
              height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\">\n\
              <title>{}</title>\n<style>{STYLE}</style>\n\
              <defs><marker id=\"head\" markerWidth=\"8\" markerHeight=\"6\" refX=\"8\" refY=\"3\" \
-             orient=\"auto\"><path class=\"h\" d=\"M0 0L8 3L0 6z\"/></marker></defs>\n{}</svg>\n",
+             orient=\"auto\"><path class=\"h\" d=\"M0 0L8 3L0 6z\"/></marker></defs>\n{}{}</svg>\n",
             escaped(&self.title),
-            self.content
+            self.arrows,
+            self.boxes
         )
     }
 
@@ -76,7 +80,7 @@ impl RenderBackend for Canvas {
         self.left = xy.x;
         self.grow(xy.x + size.x, xy.y + size.y);
         let _ = writeln!(
-            self.content,
+            self.boxes,
             "<rect class=\"b\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"6\"/>",
             xy.x, xy.y, size.x, size.y
         );
@@ -90,7 +94,7 @@ impl RenderBackend for Canvas {
         for (index, line) in text.lines().enumerate() {
             let class = if index == 0 { 't' } else { 'l' };
             let _ = writeln!(
-                self.content,
+                self.boxes,
                 "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>",
                 escaped(line)
             );
@@ -141,10 +145,7 @@ impl RenderBackend for Canvas {
         } else {
             ""
         };
-        let _ = writeln!(
-            self.content,
-            "<path class=\"a\" d=\"{curve}\"{start}{end}/>"
-        );
+        let _ = writeln!(self.arrows, "<path class=\"a\" d=\"{curve}\"{start}{end}/>");
     }
 
     fn draw_line(
@@ -155,7 +156,7 @@ impl RenderBackend for Canvas {
         _properties: Option<String>,
     ) {
         let _ = writeln!(
-            self.content,
+            self.arrows,
             "<path class=\"a\" d=\"M{:.1} {:.1}L{:.1} {:.1}\"/>",
             start.x, start.y, stop.x, stop.y
         );

@@ -1,5 +1,5 @@
 //! Pictures of a graph: DOT and Mermaid, where components are clusters, and SVG, where each
-//! outermost component is one box that lists its parts.
+//! outermost component is one box that lists its parts, and those that are alike share a box.
 //!
 //! An arrow leads from what is done first to what waits for it. Only arrows that tell something
 //! are drawn: one that follows from others is left out (transitive reduction).

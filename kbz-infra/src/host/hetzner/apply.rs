@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::attempt::Call;
+use super::call::Call;
 use super::client::HetznerClient;
 use super::error::HetznerError;
 use super::patience::Clock;
 use super::wire;
-use crate::effect::load_balancer::LoadBalancerChange as Change;
-use crate::effect::load_balancer::{LoadBalancerState, Standing, TargetRef};
+use crate::model::load_balancer::LoadBalancerChange as Change;
+use crate::model::load_balancer::{LoadBalancerState, Standing, TargetRef};
 
 /// How a change came to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

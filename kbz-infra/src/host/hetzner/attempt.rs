@@ -1,77 +1,20 @@
 //! One request, and what its answer means.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the API names moments of the wall clock to wait for"
+)]
+
 use std::time::Duration;
 
-use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
+use super::call::Call;
 use super::client::HetznerClient;
 use super::error::HetznerError;
 use super::patience::Clock;
 use super::wire;
-
-/// A request.
-#[derive(Debug, Clone)]
-pub(super) struct Call {
-    pub(super) method: Method,
-    pub(super) path: String,
-    pub(super) query: Vec<(&'static str, String)>,
-    pub(super) body: Option<Value>,
-}
-
-impl Call {
-    pub(super) fn get(path: impl Into<String>) -> Self {
-        Self {
-            method: Method::GET,
-            path: path.into(),
-            query: Vec::new(),
-            body: None,
-        }
-    }
-
-    pub(super) fn post(path: impl Into<String>, body: Value) -> Self {
-        Self {
-            method: Method::POST,
-            path: path.into(),
-            query: Vec::new(),
-            body: Some(body),
-        }
-    }
-
-    pub(super) fn put(path: impl Into<String>, body: Value) -> Self {
-        Self {
-            method: Method::PUT,
-            path: path.into(),
-            query: Vec::new(),
-            body: Some(body),
-        }
-    }
-
-    pub(super) fn delete(path: impl Into<String>) -> Self {
-        Self {
-            method: Method::DELETE,
-            path: path.into(),
-            query: Vec::new(),
-            body: None,
-        }
-    }
-
-    pub(super) fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((key, value.into()));
-        self
-    }
-
-    pub(super) fn name(&self) -> String {
-        format!("{} {}", self.method, self.path)
-    }
-
-    /// Whether doing it twice is the same as once.
-    fn is_idempotent(&self) -> bool {
-        self.method != Method::POST
-    }
-}
 
 /// Without a word from the API about when to come back.
 const DEFAULT_RATE_PAUSE: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::attempt::Call;
+use super::call::Call;
 use super::error::ClientError;
 use super::patience::Patience;
 

@@ -1,7 +1,7 @@
 //! The load-balancer part of the Hetzner Cloud API.
 //!
 //! Purpose: read a [`LoadBalancerState`] and carry out a [`LoadBalancerChange`], as the pure
-//! side ([`crate::effect::load_balancer`]) describes them.
+//! side ([`crate::model::load_balancer`]) describes them.
 //!
 //! Mechanism: [`HetznerClient::apply`] reads before each attempt and asks the change where it
 //! stands. So a change that already holds is not asked for, an attempt whose answer was lost
@@ -17,11 +17,12 @@
 //! Words and fields that this version does not know never fail a read. The token is sent to
 //! `https` and to this machine's own lab only, follows no redirect, and is never printed.
 //!
-//! [`LoadBalancerState`]: crate::effect::load_balancer::LoadBalancerState
-//! [`LoadBalancerChange`]: crate::effect::load_balancer::LoadBalancerChange
+//! [`LoadBalancerState`]: crate::model::load_balancer::LoadBalancerState
+//! [`LoadBalancerChange`]: crate::model::load_balancer::LoadBalancerChange
 
 mod apply;
 mod attempt;
+mod call;
 mod client;
 mod error;
 mod patience;

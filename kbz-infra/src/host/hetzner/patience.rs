@@ -9,13 +9,13 @@ use super::error::HetznerError;
 /// Limits of waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// One request.
+    /// One request. Default: 30 s.
     pub request: Duration,
-    /// One read or one change, with all its requests, retries and polls.
+    /// One read or one change, with all its requests, retries and polls. Default: 5 minutes.
     pub overall: Duration,
-    /// The first pause before something is asked again.
+    /// The first pause before something is asked again. Default: 500 ms.
     pub first_pause: Duration,
-    /// The longest pause; each is half again as long as the one before.
+    /// The longest pause; each is half again as long as the one before. Default: 5 s.
     pub longest_pause: Duration,
 }
 

@@ -5,12 +5,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::attempt::Call;
+use super::call::Call;
 use super::client::HetznerClient;
 use super::error::HetznerError;
 use super::patience::Clock;
 use super::wire;
-use crate::effect::load_balancer::{
+use crate::model::load_balancer::{
     Algorithm, LoadBalancerState, NetworkState, Service, TargetRef, TargetState,
 };
 

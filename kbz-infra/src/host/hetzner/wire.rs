@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use crate::effect::load_balancer::{
+use crate::model::load_balancer::{
     CheckProtocol, Health, HealthCheck, HttpCheck, Service, TargetRef,
 };
 
@@ -257,7 +257,7 @@ pub(super) struct NetworkAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effect::load_balancer::Protocol;
+    use crate::model::load_balancer::Protocol;
 
     #[test]
     fn words_and_fields_of_a_newer_api_do_no_harm() {

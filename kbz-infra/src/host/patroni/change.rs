@@ -1,5 +1,6 @@
 //! Changes of a cluster. An uncertain answer is resolved by looking again, never by guessing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -18,6 +19,12 @@ use crate::secret::Vault;
 const SWITCHOVER: Duration = Duration::from_mins(2);
 /// How long a restart of PostgreSQL may take: a checkpoint, a shutdown, a start.
 const RESTART: Duration = Duration::from_mins(10);
+/// The longest round of a member that is usual.
+const LONG_ROUND: Duration = Duration::from_secs(10);
+/// How often a member is restarted while a parameter waits all the same.
+const RESTARTS: u32 = 3;
+/// How long a standby gets to replay what its leader has changed.
+const REPLAY: Duration = Duration::from_secs(3);
 /// How often a change of the configuration is tried while others change it too.
 const RACES: u32 = 5;
 /// How often an uncertain outcome is looked for.
@@ -42,7 +49,10 @@ pub(in crate::host) async fn run(
         Action::Switchover { leader, candidate } => {
             cluster.switchover(leader, candidate.as_deref()).await
         }
-        Action::RestartMember { member } => cluster.restart(member).await,
+        // In which turn is the plan's business.
+        Action::RestartMember {
+            member, parameters, ..
+        } => cluster.restart(member, parameters).await,
         _ => return None,
     })
 }
@@ -74,7 +84,7 @@ impl Cluster<'_> {
     }
 
     async fn view(&self) -> Result<ClusterReading, EffectError> {
-        let cluster = view::cluster(self.hosts, self.access, self.vault).await;
+        let cluster = view::cluster(self.hosts, self.access, self.vault, None).await;
         cluster.map_err(|why| self.outage(why))
     }
 
@@ -212,34 +222,80 @@ impl Cluster<'_> {
     }
 
     /// Restarts PostgreSQL on a member, unless nothing waits for it any more.
-    async fn restart(&self, name: &str) -> Result<(), EffectError> {
+    async fn restart(&self, name: &str, parameters: &[String]) -> Result<(), EffectError> {
         let what = format!("restart of PostgreSQL on {name}");
         let member = self.member(name)?;
-        if !self.waits_for_restart(&member).await? {
+        if !self.waits_for_restart(&member, parameters).await? {
             return Ok(());
         }
+        for _ in 0..RESTARTS {
+            self.restart_once(&what, &member).await?;
+            if self.pending(&member).await?.is_empty() {
+                return Ok(());
+            }
+            // A standby keeps a larger value until it has replayed the leader's smaller one.
+            self.run
+                .progress
+                .say("a parameter still waits; restarts it again");
+            tokio::time::sleep(REPLAY).await;
+        }
+        let pending = self.pending(&member).await?.into_iter();
+        let pending: Vec<String> = pending.collect();
+        let why = "still waits for a restart; a standby cannot have less of it than its leader has";
+        Err(failed(what, format!("{} {why}", pending.join(", "))))
+    }
+
+    async fn restart_once(&self, what: &str, member: &Member) -> Result<(), EffectError> {
         let body = json!({ "restart_pending": true });
         match member.send("POST", "/restart", Some(&body), RESTART).await {
             Ok(answer) if answer.status == 200 => Ok(()),
             Ok(answer) if answer.status == 503 || answer.status == 202 => self
-                .restarted(&what, &member)
+                .restarted(what, member)
                 .await
-                .map_err(|_| self.refused(&what, &answer)),
-            Ok(answer) => Err(self.refused(&what, &answer)),
-            Err(error) if error.may_have_run => self.restarted(&what, &member).await,
+                .map_err(|_| self.refused(what, &answer)),
+            Ok(answer) => Err(self.refused(what, &answer)),
+            Err(error) if error.may_have_run => self.restarted(what, member).await,
             Err(error) => Err(self.outage(error.to_string())),
         }
     }
 
-    /// Whether a parameter of the member waits for a restart.
-    async fn waits_for_restart(&self, member: &Member) -> Result<bool, EffectError> {
+    /// Whether a parameter of the member waits for a restart. A member notices a change of the
+    /// cluster's configuration in its next round, so it gets time to notice all `parameters`.
+    async fn waits_for_restart(
+        &self,
+        member: &Member,
+        parameters: &[String],
+    ) -> Result<bool, EffectError> {
+        let deadline = Instant::now() + self.notice().await;
+        loop {
+            let pending = self.pending(member).await?;
+            let noticed = parameters.iter().all(|name| pending.contains(name));
+            if noticed || Instant::now() >= deadline {
+                return Ok(!pending.is_empty());
+            }
+            self.run
+                .progress
+                .say("waits for the member to notice the change");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// How long a member may take to notice a change of the configuration: two of its rounds.
+    async fn notice(&self) -> Duration {
+        let config = view::config(self.hosts, self.access, self.vault).await;
+        let config = config.ok().flatten();
+        let round = config.and_then(|config| config.get("loop_wait")?.as_u64());
+        round.map_or(LONG_ROUND, Duration::from_secs) * 2
+    }
+
+    /// The parameters of the member that wait for a restart.
+    async fn pending(&self, member: &Member) -> Result<BTreeSet<String>, EffectError> {
         let answer = member.get("/patroni").await;
         let answer = answer.map_err(|error| self.outage(error.to_string()))?;
         let status = answer
             .json()
             .ok_or_else(|| self.refused("GET /patroni", &answer))?;
-        let pending = status.get("pending_restart").and_then(Value::as_bool);
-        Ok(pending.unwrap_or_default())
+        Ok(pending(&status))
     }
 
     /// Waits until nothing waits for a restart any more, and PostgreSQL runs.
@@ -249,9 +305,8 @@ impl Cluster<'_> {
             if let Ok(answer) = member.get("/patroni").await
                 && let Some(status) = answer.json()
             {
-                let pending = status.get("pending_restart").and_then(Value::as_bool);
                 let running = status.get("state").and_then(Value::as_str) == Some("running");
-                if running && pending != Some(true) {
+                if running && pending(&status).is_empty() {
                     return Ok(());
                 }
             }
@@ -262,6 +317,17 @@ impl Cluster<'_> {
             format!("not done within {} s", RESTART.as_secs()),
         ))
     }
+}
+
+/// The parameters that wait for a restart, as `GET /patroni` lists them.
+fn pending(status: &Value) -> BTreeSet<String> {
+    let reasons = status.get("pending_restart_reason");
+    let names = reasons.and_then(Value::as_object);
+    let names = names.into_iter().flat_map(|names| names.keys().cloned());
+    let waits = status.get("pending_restart").and_then(Value::as_bool) == Some(true);
+    // Patroni before 4.0 does not say which.
+    let unnamed = (waits && reasons.is_none()).then(|| "a parameter".to_owned());
+    names.chain(unnamed).collect()
 }
 
 /// Whether merging `patch` into `config` would change nothing.

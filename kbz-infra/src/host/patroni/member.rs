@@ -11,6 +11,7 @@ use hyper::Request;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
+use crate::diag::error_chain;
 use crate::host::transport::Transport;
 use crate::probe::PatroniAccess;
 use crate::secret::Vault;
@@ -117,7 +118,7 @@ impl Member {
         };
         let answer = async {
             let response = sender.send_request(request).await;
-            let response = response.map_err(|error| NoAnswer::after(crate::host::chain(&error)))?;
+            let response = response.map_err(|error| NoAnswer::after(error_chain(&error)))?;
             let status = response.status().as_u16();
             let body = Limited::new(response.into_body(), LARGEST).collect().await;
             let body = body.map_err(|error| NoAnswer::after(error.to_string()))?;
@@ -134,10 +135,10 @@ impl Member {
 
     async fn open(&self) -> Result<hyper::client::conn::http1::SendRequest<Full<Bytes>>, NoAnswer> {
         let stream = self.transport.tcp("127.0.0.1", self.port).await;
-        let stream = stream.map_err(|error| NoAnswer::before(crate::host::chain(&error)))?;
+        let stream = stream.map_err(|error| NoAnswer::before(error_chain(&error)))?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) =
-            handshake.map_err(|error| NoAnswer::before(crate::host::chain(&error)))?;
+            handshake.map_err(|error| NoAnswer::before(error_chain(&error)))?;
         // Its end shows in the answer; it ends with the sender.
         tokio::spawn(async move { drop(connection.await) });
         Ok(sender)

@@ -7,9 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::member::Member;
+use super::raft::{self, RaftKeys};
 use crate::host::pool::Hosts;
-use crate::host::shell;
-use crate::host::transport::Exec;
 use crate::ident::HostName;
 use crate::probe::{
     ClusterMember, ClusterReading, DcsReading, MemberRole, PatroniAccess, Query, RaftReading,
@@ -20,9 +19,6 @@ use crate::secret::Vault;
 /// How long RAFT's own status may take.
 const RAFT: Duration = Duration::from_secs(10);
 
-/// The program in the member's container that asks RAFT, and prints a [`Raft`].
-const RAFT_STATUS: &str = "kbz-raft-status";
-
 /// `GET /cluster`.
 #[derive(Debug, Default, Deserialize)]
 struct Cluster {
@@ -30,15 +26,6 @@ struct Cluster {
     members: Vec<Value>,
     #[serde(default)]
     pause: bool,
-}
-
-/// What [`RAFT_STATUS`] prints.
-#[derive(Debug, Deserialize)]
-struct Raft {
-    has_quorum: bool,
-    leader: Option<String>,
-    connected: u32,
-    voters: u32,
 }
 
 /// One member's view.
@@ -56,6 +43,7 @@ pub(in crate::host) async fn read(
     hosts: &Hosts,
     access: &PatroniAccess,
     vault: &Vault,
+    keys: &RaftKeys,
     queries: &[&Query],
 ) -> Result<Vec<Reading>, String> {
     let wants_cluster = queries
@@ -64,7 +52,7 @@ pub(in crate::host) async fn read(
     let wants_dcs = queries.iter().any(|query| matches!(query, Query::Dcs(_)));
     let cluster = async {
         if wants_cluster {
-            Some(cluster(hosts, access, vault).await)
+            Some(cluster(hosts, access, vault, Some(keys)).await)
         } else {
             None
         }
@@ -87,16 +75,23 @@ pub(in crate::host) async fn read(
     readings.ok_or_else(|| "a Patroni cluster cannot be asked this".to_owned())
 }
 
-/// The cluster as all members see it.
+/// The cluster as all members see it, with RAFT where there are `keys` to ask it.
 pub(super) async fn cluster(
     hosts: &Hosts,
     access: &PatroniAccess,
     vault: &Vault,
+    keys: Option<&RaftKeys>,
 ) -> Result<ClusterReading, String> {
-    let asked = access
-        .members
-        .iter()
-        .map(|host| view(hosts, access, vault, host));
+    let places = access.members.iter().enumerate();
+    let asked = places.map(|(place, host)| async move {
+        let member = member(hosts, access, vault, host)?;
+        let raft = async {
+            let known = raft(&member, access, place, vault, keys?);
+            tokio::time::timeout(RAFT, known).await.ok()?
+        };
+        let (view, raft) = join(view(&member, host), raft).await;
+        view.map(|view| View { raft, ..view })
+    });
     let mut views = Vec::new();
     let mut silent = Vec::new();
     for (host, answer) in access.members.iter().zip(join_all(asked).await) {
@@ -134,14 +129,9 @@ fn summary(views: Vec<View>) -> ClusterReading {
     }
 }
 
-async fn view(
-    hosts: &Hosts,
-    access: &PatroniAccess,
-    vault: &Vault,
-    host: &HostName,
-) -> Result<View, String> {
-    let member = member(hosts, access, vault, host)?;
-    let (answer, raft) = join(member.get("/cluster"), raft(&member, &access.container)).await;
+/// What a member says of its cluster; RAFT is asked beside that.
+async fn view(member: &Member, host: &HostName) -> Result<View, String> {
+    let answer = member.get("/cluster").await;
     let answer = answer.map_err(|error| error.to_string())?;
     let cluster: Cluster = serde_json::from_slice(&answer.body)
         .map_err(|_| format!("its REST API says {} {}", answer.status, answer.text()))?;
@@ -152,7 +142,7 @@ async fn view(
     Ok(View {
         host: host.clone(),
         leader: leader.map(|leader| leader.name.clone()),
-        raft,
+        raft: None,
         members,
         paused: cluster.pause,
     })
@@ -189,22 +179,18 @@ fn member_of(listed: &Value) -> Option<ClusterMember> {
     })
 }
 
-/// RAFT as the member sees it; `None` where it cannot tell.
-async fn raft(member: &Member, container: &str) -> Option<RaftReading> {
-    let container = shell::quote(container).ok()?;
-    let script = format!("docker exec {container} {RAFT_STATUS}");
-    let output = member
-        .transport()
-        .exec(Exec::new(script, RAFT))
-        .await
-        .ok()?;
-    let raft: Raft = serde_json::from_slice(&output.stdout).ok()?;
-    Some(RaftReading {
-        has_quorum: raft.has_quorum,
-        leader: raft.leader,
-        connected: raft.connected,
-        voters: raft.voters,
-    })
+/// RAFT as the member in this place sees it; `None` where it cannot tell.
+async fn raft(
+    member: &Member,
+    access: &PatroniAccess,
+    place: usize,
+    vault: &Vault,
+    keys: &RaftKeys,
+) -> Option<RaftReading> {
+    let address = access.raft.addresses.get(place)?.to_string();
+    let stream = member.transport().tcp(&address, access.raft.port);
+    let (key, stream) = join(keys.get(&access.raft.password, vault), stream).await;
+    raft::status(stream.ok()?, key?.as_ref()).await.ok()
 }
 
 /// The dynamic configuration, from the first member that answers.

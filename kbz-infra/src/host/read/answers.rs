@@ -7,10 +7,10 @@ use super::firewall;
 use super::frames::Frames;
 use super::script::Script;
 use super::system::{self, SmallFiles};
+use crate::effect::Record;
 use crate::host::registry::{Registry, belongs};
 use crate::ident::HostName;
-use crate::probe::{Query, Reading, RegistryReading, StampReading, SysctlReading};
-use crate::resource::Record;
+use crate::probe::{Entry, Query, Reading, RegistryReading, StampReading, SysctlReading};
 use crate::secret::KeyedHash;
 
 /// What a host said, ready to be asked.
@@ -58,8 +58,14 @@ impl<'a> Answers<'a> {
             }
             Query::Swap(_) => system::swap(&self.small).map(Reading::from),
             Query::Firewall(_) => Ok(firewall::reading(self.frames, &self.small).into()),
-            Query::Facts(_) => {
-                system::facts(self.frames, &self.small, self.arrived).map(Reading::from)
+            Query::Facts(query) => {
+                let facts = system::facts(self.frames, &self.small, self.arrived);
+                facts.map(|mut facts| {
+                    // Who did not ask is not told, whoever else did.
+                    let told = facts.clock_synchronized.filter(|_| query.clock_keeper);
+                    facts.clock_synchronized = told;
+                    facts.into()
+                })
             }
             Query::Filesystem(query) => {
                 let index = self.script.filesystem_index(&query.path);
@@ -101,11 +107,11 @@ impl<'a> Answers<'a> {
     fn records(&self) -> Result<RegistryReading, String> {
         let lines = self.frames.get("objects").unwrap_or_default().lines();
         let lines = lines.filter(|line| !line.trim().is_empty());
-        let records: Result<Vec<Record>, String> = lines.map(|line| self.record(line)).collect();
-        Ok(RegistryReading(records?))
+        let entries: Result<Vec<Entry>, String> = lines.map(|line| self.entry(line)).collect();
+        Ok(RegistryReading(entries?))
     }
 
-    fn record(&self, line: &str) -> Result<Record, String> {
+    fn entry(&self, line: &str) -> Result<Entry, String> {
         let folder = self.registry.objects();
         let record: Record = serde_json::from_str(line)
             .map_err(|error| format!("a record in {folder} cannot be read: {error}"))?;
@@ -116,6 +122,6 @@ impl<'a> Answers<'a> {
                  host must not decide about; remove it there"
             ));
         }
-        Ok(record)
+        Ok(Entry::from(&record))
     }
 }

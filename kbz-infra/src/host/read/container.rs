@@ -16,8 +16,8 @@ use bollard::models::{
     ResourcesUlimits, RestartPolicy as DockerRestart, RestartPolicyNameEnum,
 };
 
-use crate::effect::{ContainerSpec, LogLimits, Mount, RestartPolicy, Ulimit};
 use crate::ident::StackName;
+use crate::model::{ContainerSpec, LogLimits, Mount, RestartPolicy, Ulimit};
 use crate::probe::ContainerReading;
 
 /// The label that holds the declaration that a container was made from.

@@ -13,6 +13,7 @@ use futures::TryStreamExt as _;
 use futures::future::{join3, try_join_all};
 
 use super::container;
+use crate::diag::error_chain;
 use crate::probe::{ContainerReading, ImageReading, ImageUser, ImageUserReading, Query, Reading};
 
 /// The file that names the users of an image.
@@ -178,7 +179,7 @@ fn found<T>(answer: Result<T, Error>) -> Result<Option<T>, String> {
         }) => Ok(None),
         Err(error) => Err(format!(
             "its Docker engine does not answer: {}",
-            crate::host::chain(&error)
+            error_chain(&error)
         )),
     }
 }

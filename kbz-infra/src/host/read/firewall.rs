@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::frames::Frames;
 use super::script::{UFW_CONF, UFW_RULES, UFW_RULES6};
 use super::system::SmallFiles;
-use crate::effect::{FirewallRule, Protocol};
+use crate::model::{FirewallRule, Protocol};
 use crate::probe::FirewallReading;
 
 /// UFW's state and rules.

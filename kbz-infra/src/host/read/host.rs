@@ -1,5 +1,10 @@
 //! One host and its Docker engine, asked at once.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a host's clock is compared with the operator's"
+)]
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +15,7 @@ use super::answers::Answers;
 use super::docker;
 use super::frames::Frames;
 use super::script::Script;
+use crate::diag::error_chain;
 use crate::host::registry::Registry;
 use crate::host::transport::{Exec, Transport};
 use crate::ident::HostName;
@@ -63,7 +69,7 @@ async fn ask(site: &HostSite, script: &Script) -> Result<(Frames, SystemTime), S
     let text = script.text().map_err(|error| error.to_string())?;
     let output = site.transport.exec(Exec::new(text, DEADLINE)).await;
     let arrived = SystemTime::now();
-    let output = output.map_err(|error| crate::host::chain(&error))?;
+    let output = output.map_err(|error| error_chain(&error))?;
     let frames = Frames::parse(&output.stdout).map_err(|error| {
         let complaint = output.complaint();
         format!("{error} ({}): {complaint}", output.status)

@@ -52,6 +52,7 @@ pub(super) struct Script {
     objects: Option<String>,
     firewall: bool,
     facts: bool,
+    clock_keeper: bool,
 }
 
 impl Script {
@@ -81,8 +82,9 @@ impl Script {
                 self.firewall = true;
                 self.add_files(&[UFW_CONF, UFW_RULES, UFW_RULES6]);
             }
-            Query::Facts(_) => {
+            Query::Facts(query) => {
                 self.facts = true;
+                self.clock_keeper |= query.clock_keeper;
                 self.add_files(&[MEMINFO, CPUS, OS_RELEASE, KERNEL]);
             }
             Query::Filesystem(query) => {
@@ -163,13 +165,19 @@ impl Script {
                 format_args!("put objects \"$(cat {objects}/*.json 2>/dev/null)\""),
             );
         }
-        if !self.facts {
-            return Ok(format!("{FUNCTIONS}{body}put end ''\n"));
+        // Late, so that the answer is under way for as short as can be.
+        let now = if self.facts {
+            "put now \"$(date +%s.%N)\"\n"
+        } else {
+            ""
+        };
+        if !self.clock_keeper {
+            return Ok(format!("{FUNCTIONS}{body}{now}put end ''\n"));
         }
         // It starts a service on the host, so it runs beside the rest.
         let clock = "timedatectl show -p NTPSynchronized --value 2>/dev/null";
         Ok(format!(
-            "{FUNCTIONS}{clock} | {{\n{body}put synchronized \"$(cat)\"\n}}\nput now \"$(date +%s.%N)\"\nput end ''\n"
+            "{FUNCTIONS}{clock} | {{\n{body}put synchronized \"$(cat)\"\n}}\n{now}put end ''\n"
         ))
     }
 

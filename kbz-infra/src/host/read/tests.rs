@@ -169,7 +169,7 @@ fn many_questions_have_one_answer_each() {
 #[test]
 fn facts_of_this_machine() {
     let registry = Registry::below("/nonexistent");
-    let readings = ask(&[probe::Facts {}.into()], &registry);
+    let readings = ask(&[probe::Facts { clock_keeper: true }.into()], &registry);
     let Ok(Reading::Facts(facts)) = &readings[0] else {
         panic!("{readings:?}")
     };
@@ -196,7 +196,7 @@ fn every_query() -> Vec<Query> {
         probe::SysctlValue { key: text() }.into(),
         probe::Swap {}.into(),
         probe::Firewall {}.into(),
-        probe::Facts {}.into(),
+        probe::Facts { clock_keeper: true }.into(),
         probe::Filesystem {
             path: "/".to_owned(),
         }

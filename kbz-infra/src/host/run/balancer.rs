@@ -1,6 +1,7 @@
 //! The Hetzner load balancer; its client does the work.
 
 use super::said;
+use crate::diag::error_chain;
 use crate::effect::{Action, EffectError, RunContext};
 use crate::host::hetzner::{HetznerClient, HetznerError};
 use crate::probe::{Outage, Site};
@@ -16,14 +17,14 @@ pub(in crate::host) async fn change(
         Action::DeleteLoadBalancer { name } => {
             (name, client.delete(name, run.stack.as_str()).await)
         }
-        other => return Err(super::misplaced(&Site::Hetzner, other)),
+        other => return Err(said::misplaced(&Site::Hetzner, other)),
     };
     outcome.map(drop).map_err(|error| told(name, run, error))
 }
 
 fn told(name: &str, run: &RunContext, error: HetznerError) -> EffectError {
     let what = format!("load balancer {name}");
-    let said = said::tidy(run, &crate::host::chain(&error));
+    let said = said::tidy(run, &error_chain(&error));
     match error {
         HetznerError::Unexpected { why, .. } => EffectError::Moved {
             what,

@@ -11,8 +11,10 @@ use bollard::query_parameters::{
 
 use super::said;
 use super::shell::Change;
-use crate::effect::{ContainerSpec, EffectError, RunContext};
+use crate::diag::error_chain;
+use crate::effect::{EffectError, RunContext};
 use crate::host::read::{self, HostSite};
+use crate::model::ContainerSpec;
 use crate::probe::{self, ContainerReading, Outage, Query, Reading, Site};
 
 /// What the engine may need beyond the grace that a container has.
@@ -131,7 +133,7 @@ pub(super) fn refused_at(site: &Site, what: &str, run: &RunContext, error: &Erro
         }
         Error::DockerStreamError { error } => said::failed(what, said::tidy(run, error)),
         other => {
-            let why = format!("its Docker engine: {}", crate::host::chain(other));
+            let why = format!("its Docker engine: {}", error_chain(other));
             EffectError::Unreachable(Outage::new(site, said::tidy(run, &why)))
         }
     }

@@ -4,6 +4,10 @@
 //! name (some consumers look at it), checked against its digest, given owner and mode,
 //! validated, synced, and renamed. At no point is it readable by anybody else, partly
 //! written, or absent. What the plan expects to find is compared right before.
+//!
+//! A writer may be killed at any moment. The last rename is the last trace of it, so that
+//! leftovers lie only beside a file that is still the old one, and writing that again, or
+//! removing it, takes them away.
 
 use bytes::Bytes;
 
@@ -13,12 +17,18 @@ use crate::effect::{Action, EffectError, Owner, PreImage, RunContext};
 use crate::host::read::HostSite;
 use crate::host::shell::{self, NulByte};
 use crate::ident::Digest;
-use crate::resource::Text;
+use crate::secret::Text;
+
+/// Where a file at `$path` is prepared: `$new` is a folder, `$ready` what leaves it whole. Neither
+/// name ends like one that a folder of drop-ins looks for.
+const BESIDE: &str = r#"dir=${path%/*}; dir=${dir:-/}; name=${path##*/}
+new=$dir/.kbz-new.$name~; ready=$dir/.kbz-ready.$name~
+sweep() { rm -rf -- "$new" "$ready"; }
+"#;
 
 /// `$path`, `$wanted` and `$expected` say what; standard input has the content.
-const WRITE: &str = r#"dir=${path%/*}; dir=${dir:-/}; name=${path##*/}; new=$dir/.kbz-new.$name
-rm -rf -- "$new" && mkdir -m 700 -- "$new" || exit 1
-trap 'rm -rf -- "$new"' EXIT
+const WRITE: &str = r#"sweep && mkdir -m 700 -- "$new" || exit 1
+trap sweep EXIT
 cat >"$new/$name" || exit 1
 sum=$(sha256sum <"$new/$name") || exit 1
 [ "${sum%% *}" = "$wanted" ] || fail 'the content did not arrive whole'
@@ -47,7 +57,9 @@ esac
 const UNPROTECT: &str = r#"if [ -f "$path" ] && [ ! -L "$path" ] && command -v chattr >/dev/null; then chattr -i -- "$path" 2>/dev/null; fi
 "#;
 
-const RENAME: &str = r#"sync -- "$new/$name" && mv -fT -- "$new/$name" "$path" && sync -- "$dir" || exit 1
+/// The folder goes before the file takes its place: after that there is nothing left to do.
+const RENAME: &str = r#"sync -- "$new/$name" && mv -fT -- "$new/$name" "$ready" && rm -rf -- "$new" || exit 1
+mv -fT -- "$ready" "$path" && sync -- "$dir" || exit 1
 "#;
 
 /// Carries a file action out, or gives `None` for one that is none.
@@ -122,6 +134,7 @@ impl Write<'_> {
             self.mode,
         );
         script.push_str(&expectation(self.expect));
+        script.push_str(BESIDE);
         script.push_str(WRITE);
         if let Some(command) = self.validate {
             script.push_str(&validation(command)?);
@@ -167,10 +180,11 @@ fn expectation(expect: PreImage) -> String {
 
 fn remove_file(path: &str, expect: PreImage) -> Result<Change, NulByte> {
     let mut script = format!("path={}\nwanted=absent\n{FOUND}", shell::quote(path)?);
-    script.push_str("if [ \"$found\" = absent ]; then exit 0; fi\n");
+    script.push_str(BESIDE);
+    script.push_str("sweep || exit 1\nif [ \"$found\" = absent ]; then exit 0; fi\n");
     script.push_str(&expectation(expect));
     script.push_str(UNPROTECT);
-    script.push_str("dir=${path%/*}\nrm -f -- \"$path\" && sync -- \"${dir:-/}\" || exit 1\n");
+    script.push_str("rm -f -- \"$path\" && sync -- \"$dir\" || exit 1\n");
     Ok(Change::new(path, script))
 }
 
@@ -221,5 +235,7 @@ fn remove_directory(path: &str, recursive: bool) -> Result<Change, EffectError> 
     Ok(Change::new(path, script).long())
 }
 
+#[cfg(test)]
+mod killed_tests;
 #[cfg(test)]
 mod tests;

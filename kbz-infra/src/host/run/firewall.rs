@@ -6,10 +6,12 @@
 
 use super::said;
 use super::shell::{Change, unreachable};
-use crate::effect::{EffectError, FirewallRule, RunContext};
+use crate::diag::error_chain;
+use crate::effect::{EffectError, RunContext};
 use crate::host::read::HostSite;
 use crate::host::registry::Registry;
 use crate::host::transport::{Exec, Transport};
+use crate::model::FirewallRule;
 
 /// How long the host waits for the fresh connection.
 const REVERT_AFTER: u32 = 30;
@@ -125,7 +127,7 @@ async fn confirm(
             format!(
                 "a new connection did not come about ({}); the host undoes the change by itself \
                  within {REVERT_AFTER} s",
-                crate::host::chain(&error)
+                error_chain(&error)
             ),
         )),
     }
@@ -134,7 +136,7 @@ async fn confirm(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effect::Protocol;
+    use crate::model::Protocol;
 
     #[test]
     fn a_rule_in_the_words_of_ufw() {

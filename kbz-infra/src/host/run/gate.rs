@@ -24,10 +24,9 @@ pub(in crate::host) async fn run(
             Err(waiting) => waiting,
         };
         if Instant::now() >= deadline {
-            return Err(EffectError::GateClosed {
-                seconds: gate.deadline,
-                waiting,
-            });
+            // A look that the deadline cut short says less than the one before.
+            let known = Some(told).filter(|told| !told.is_empty());
+            return Err(gate.closed(known.unwrap_or(waiting)));
         }
         if waiting != told {
             run.progress.say(&waiting);

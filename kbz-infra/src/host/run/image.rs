@@ -12,6 +12,7 @@ use tokio_util::io::StreamReader;
 use super::container::{gone, refused, refused_at};
 use super::shell::unreachable;
 use super::{mark, said};
+use crate::diag::error_chain;
 use crate::effect::{EffectError, RunContext};
 use crate::host::read::{self, HostSite};
 use crate::host::transport::Exec;
@@ -66,7 +67,7 @@ async fn have_local(
     }
     run.progress.say(&format!("pulls {reference}"));
     pull(operator, reference).await.map_err(|error| {
-        let why = said::tidy(run, &crate::host::chain(&error));
+        let why = said::tidy(run, &error_chain(&error));
         let what = format!(
             "image {reference} is neither on {} nor on this machine, and cannot be pulled",
             site.name()

@@ -3,11 +3,11 @@
 use super::said;
 use super::shell::{Change, unspeakable};
 use crate::effect::EffectError;
+use crate::effect::Record;
 use crate::host::read::HostSite;
 use crate::host::registry::belongs;
 use crate::host::shell;
 use crate::ident::Urn;
-use crate::resource::Record;
 use crate::secret::KeyedHash;
 
 /// Notes what a service was last started or reloaded with.
@@ -62,9 +62,12 @@ pub(super) fn user(
 /// The record of an object may be long: it travels as input, not in the script.
 fn write(what: &str, path: &str, line: String) -> Result<Change, EffectError> {
     let path = shell::quote(path).map_err(|error| unspeakable(&error))?;
+    // A connection that breaks ends the input early.
+    let length = line.len();
     let script = format!(
         "path={path}; umask 077\n\
-         mkdir -p -- \"${{path%/*}}\" && cat >\"$path.new\" && [ -s \"$path.new\" ] &&\n\
+         mkdir -p -- \"${{path%/*}}\" && cat >\"$path.new\" &&\n\
+         [ \"$(wc -c <\"$path.new\")\" -eq {length} ] &&\n\
          sync -- \"$path.new\" && mv -fT -- \"$path.new\" \"$path\" && sync -- \"${{path%/*}}\""
     );
     Ok(Change::new(what, script).stdin(line.into_bytes()))

@@ -21,12 +21,13 @@ use bollard::Docker;
 
 pub(super) use balancer::change as on_hetzner;
 pub(super) use gate::run as wait;
-pub(super) use said::{failed, tidy};
+pub(super) use said::{failed, misplaced, tidy};
 
 use self::shell::Change;
 use super::builder;
 use super::read::HostSite;
 use super::transport::Transport;
+use crate::diag::error_chain;
 use crate::effect::{Action, EffectError, RunContext};
 use crate::probe::{Outage, Site};
 
@@ -106,17 +107,10 @@ pub(super) async fn on_operator(
                     builder::BuildError::Engine(why) => {
                         EffectError::Unreachable(Outage::new(&Site::Operator, why))
                     }
-                    error => failed(what, tidy(run, &super::chain(&error))),
+                    error => failed(what, tidy(run, &error_chain(&error))),
                 })
         }
         Action::RemoveImage { reference } => image::remove_local(docker, reference, run).await,
         other => Err(misplaced(&Site::Operator, other)),
     }
-}
-
-/// An action at a site that cannot do it: a defect of the kind that planned it.
-pub(super) fn misplaced(site: &Site, action: &Action) -> EffectError {
-    let action = format!("{action:?}");
-    let name = action.split([' ', '(', '{']).next().unwrap_or_default();
-    failed(name, format!("{site} is no place for it"))
 }

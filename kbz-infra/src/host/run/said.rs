@@ -1,7 +1,8 @@
 //! What a site said, made fit to be shown.
 
 use crate::diag::cleaned;
-use crate::effect::{EffectError, RunContext};
+use crate::effect::{Action, EffectError, RunContext};
+use crate::probe::Site;
 
 /// How much of what a site said is shown: the end, where the reason stands.
 const LINES: usize = 24;
@@ -24,6 +25,13 @@ pub(in crate::host) fn failed(what: impl Into<String>, said: impl Into<String>) 
         what: what.into(),
         said: said.into(),
     }
+}
+
+/// An action at a site that cannot do it: a defect of the kind that planned it.
+pub(in crate::host) fn misplaced(site: &Site, action: &Action) -> EffectError {
+    let action = format!("{action:?}");
+    let name = action.split([' ', '(', '{']).next().unwrap_or_default();
+    failed(name, format!("{site} is no place for it"))
 }
 
 #[cfg(test)]

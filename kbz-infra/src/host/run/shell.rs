@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::said;
+use crate::diag::error_chain;
 use crate::effect::{EffectError, RunContext};
 use crate::host::read::HostSite;
 use crate::host::registry::{self, Registry};
@@ -111,7 +112,7 @@ fn judge(
 
 /// A host that gave no answer.
 pub(super) fn unreachable(site: &HostSite, error: &TransportError) -> EffectError {
-    let why = crate::host::chain(error);
+    let why = error_chain(error);
     match error {
         TransportError::Invalid { .. } => {
             said::failed(format!("a command on {}", site.name()), why)

@@ -1,6 +1,7 @@
 //! Changes of roles, databases and extensions. Done twice, each is as done once.
 
-use super::{COMMON, Connection, SqlError, connect, limited, statements};
+use super::connection::{COMMON, Connection, SqlError, connect, limited};
+use super::statements;
 use crate::effect::{Action, DatabaseGoal, RoleGoal};
 use crate::host::pool::Hosts;
 use crate::probe::PgAccess;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::{join, try_join, try_join_all};
 use tokio_postgres::Row;
 
-use super::{COMMON, SqlError, connect, limited};
+use super::connection::{COMMON, SqlError, connect, limited};
 use crate::host::pool::Hosts;
 use crate::probe::{DatabaseReading, ExtensionReading, PgAccess, Query, Reading, RoleReading};
 use crate::secret::Vault;

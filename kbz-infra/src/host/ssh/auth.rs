@@ -13,7 +13,7 @@ use russh::keys::agent::client::AgentClient;
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
 use tokio::net::UnixStream;
 
-use super::connect::Doorman;
+use super::doorman::Doorman;
 use super::settings::SshSettings;
 use crate::host::transport::{Endpoint, TransportError};
 

@@ -1,4 +1,4 @@
-//! An open channel, and the stream that is made of one.
+//! A channel as a stream of bytes.
 //!
 //! russh hands what arrives to a bounded queue per channel and stops reading the whole
 //! connection while one of them is full. So a task of ours always empties the queue into a
@@ -14,20 +14,11 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
 use russh::client::Msg;
-use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connect::Connection;
-
 /// How far a reader may fall behind before its stream fails.
-const BACKLOG: usize = 64 << 20;
-
-/// A channel that is closed when this is dropped. It keeps its connection alive.
-pub(super) struct Open {
-    pub(super) read: ChannelReadHalf,
-    pub(super) write: Writer,
-    pub(super) connection: Arc<Connection>,
-}
+pub(super) const BACKLOG: usize = 64 << 20;
 
 /// The sending half; its end closes the channel.
 pub(super) struct Writer(Arc<ChannelWriteHalf<Msg>>);
@@ -50,30 +41,32 @@ impl Drop for Writer {
     }
 }
 
-impl Open {
-    pub(super) fn new(channel: Channel<Msg>, connection: Arc<Connection>) -> Self {
-        let (read, write) = channel.split();
-        Self {
-            read,
-            write: Writer(Arc::new(write)),
-            connection,
-        }
+impl Writer {
+    pub(super) fn new(half: ChannelWriteHalf<Msg>) -> Self {
+        Self(Arc::new(half))
     }
+}
 
-    /// The channel as a stream.
-    pub(super) fn into_stream(self) -> ChannelStream {
-        self.into_stream_with_backlog(BACKLOG)
-    }
-
-    pub(super) fn into_stream_with_backlog(self, backlog: usize) -> ChannelStream {
-        let shared = Arc::new(Mutex::new(Inbox::default()));
-        let sender = Box::pin(self.write.make_writer());
-        let pump = tokio::spawn(pump(self, Arc::clone(&shared), backlog));
-        ChannelStream {
-            inbox: shared,
-            sender: SyncBox(sender),
-            pump,
-        }
+/// A channel as a stream. Whoever reads may fall `backlog` bytes behind; `closed` says why the
+/// connection has ended, once it has.
+pub(super) fn stream(
+    read: ChannelReadHalf,
+    write: Writer,
+    backlog: usize,
+    closed: impl Fn() -> String + Send + 'static,
+) -> ChannelStream {
+    let inbox = Arc::new(Mutex::new(Inbox::default()));
+    let sender = Box::pin(write.make_writer());
+    let emptying = Arc::clone(&inbox);
+    let pump = tokio::spawn(async move {
+        // The channel is closed when its writer is dropped, so not before its end.
+        let _open = write;
+        pump(read, emptying, backlog, closed).await;
+    });
+    ChannelStream {
+        inbox,
+        sender: SyncBox(sender),
+        pump,
     }
 }
 
@@ -137,10 +130,15 @@ impl Inbox {
 /// How much of what a command complains is kept for the error message.
 const COMPLAINT: usize = 4096;
 
-/// Empties the channel until it ends; then closes it.
-async fn pump(mut open: Open, inbox: Arc<Mutex<Inbox>>, backlog: usize) {
+/// Empties the channel until it ends.
+async fn pump(
+    mut read: ChannelReadHalf,
+    inbox: Arc<Mutex<Inbox>>,
+    backlog: usize,
+    closed: impl Fn() -> String,
+) {
     loop {
-        let message = open.read.wait().await;
+        let message = read.wait().await;
         let mut inbox = lock(&inbox);
         match message {
             Some(ChannelMsg::Data { data }) => inbox.push(data),
@@ -160,8 +158,7 @@ async fn pump(mut open: Open, inbox: Arc<Mutex<Inbox>>, backlog: usize) {
             }
             Some(ChannelMsg::Close) => return inbox.end(End::Closed),
             None => {
-                let why = open.connection.closed(true).to_string();
-                return inbox.end(End::Broken(io::ErrorKind::ConnectionReset, why.into()));
+                return inbox.end(End::Broken(io::ErrorKind::ConnectionReset, closed().into()));
             }
             Some(_) => {}
         }

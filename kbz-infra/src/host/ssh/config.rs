@@ -4,6 +4,11 @@
 //! rather than imitated. Where it is not installed, settings are given explicitly. What
 //! this client cannot do (`ProxyCommand`) is refused and never silently left out.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "`ssh -G` is a program of the operator's machine"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;

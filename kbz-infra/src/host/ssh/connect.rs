@@ -2,21 +2,21 @@
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use russh::client::{self, DisconnectReason, Msg};
-use russh::keys::{Algorithm, EcdsaCurve, PublicKeyOrCertificate};
-use russh::{Channel, ChannelOpenFailure, Disconnect, Preferred, compression};
+use russh::client::{self, Msg};
+use russh::keys::{Algorithm, EcdsaCurve};
+use russh::{Channel, ChannelOpenFailure, ChannelReadHalf, Disconnect, Preferred, compression};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::auth;
-use super::channel::Open;
-use super::known_hosts::{KnownHosts, ShownKey};
-use super::link::Link;
+use super::channel::{BACKLOG, ChannelStream, Writer, stream};
+use super::doorman::{Doorman, Ended, Refusal, explain_protocol};
+use super::known_hosts::KnownHosts;
 use super::settings::SshSettings;
-use crate::host::transport::{Endpoint, HostKeyError, Stream, TransportError};
+use crate::host::transport::{Endpoint, Stream, TransportError};
 
 /// How long to wait before a refused session is asked for again; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -31,10 +31,6 @@ pub(super) struct Connection {
     ended: Ended,
 }
 
-/// Why a connection ended, once it has.
-#[derive(Clone, Default)]
-struct Ended(Arc<OnceLock<Arc<str>>>);
-
 /// What a channel leads to.
 #[derive(Debug, Clone)]
 pub(super) enum Want {
@@ -47,21 +43,16 @@ pub(super) enum Want {
 }
 
 impl Connection {
-    /// Connects as `settings` say, over `via` if it is given.
+    /// Connects as `settings` say, over the bastion if there is one.
     pub(super) async fn establish(
         settings: Arc<SshSettings>,
         at: Arc<Endpoint>,
-        via: Option<Arc<Link>>,
+        bastion: Option<Arc<Self>>,
     ) -> Result<Self, TransportError> {
         let known = KnownHosts::read(&settings.known_hosts).map_err(|why| {
             let at = at.clone();
             TransportError::HostKey { at, why }
         })?;
-        // The bastion has a time limit and errors of its own.
-        let bastion = match &via {
-            Some(link) => Some(link.connection().await?),
-            None => None,
-        };
         let patience = Patience::new(&at, settings.connect_timeout);
         let dialled = patience.limit("no answer to the call", dial(&settings, &at, bastion));
         let stream = dialled.await?;
@@ -76,7 +67,7 @@ impl Connection {
         };
         let handshake = async {
             let met = client::connect_stream(config, stream, doorman).await;
-            met.map_err(|refusal| refusal.explain(&patience))
+            met.map_err(|refusal| patience.refused(refusal))
         };
         let mut handle = patience.limit("no SSH handshake", handshake).await?;
         let login = auth::login(&mut handle, &settings, &at);
@@ -160,15 +151,38 @@ impl Connection {
     }
 }
 
-impl Ended {
-    fn set(&self, why: impl Into<Arc<str>>) {
-        // The first reason is the cause; later ones are its consequences.
-        let _ = self.0.set(why.into());
+/// A channel that is closed when this is dropped. It keeps its connection alive.
+pub(super) struct Open {
+    pub(super) read: ChannelReadHalf,
+    pub(super) write: Writer,
+    pub(super) connection: Arc<Connection>,
+}
+
+impl Open {
+    fn new(channel: Channel<Msg>, connection: Arc<Connection>) -> Self {
+        let (read, write) = channel.split();
+        Self {
+            read,
+            write: Writer::new(write),
+            connection,
+        }
     }
 
-    fn why(&self) -> Arc<str> {
-        let unexplained = || Arc::from("the other side hung up");
-        self.0.get().cloned().unwrap_or_else(unexplained)
+    /// The channel as a stream.
+    pub(super) fn into_stream(self) -> ChannelStream {
+        self.into_stream_with_backlog(BACKLOG)
+    }
+
+    /// The same, whose reader may fall only `backlog` bytes behind.
+    pub(super) fn into_stream_with_backlog(self, backlog: usize) -> ChannelStream {
+        let Self {
+            read,
+            write,
+            connection,
+        } = self;
+        stream(read, write, backlog, move || {
+            connection.closed(true).to_string()
+        })
     }
 }
 
@@ -229,6 +243,16 @@ impl<'a> Patience<'a> {
         match tokio::time::timeout_at(end, step).await {
             Ok(result) => result,
             Err(_) => Err(self.unreachable(what)),
+        }
+    }
+
+    fn refused(&self, refusal: Refusal) -> TransportError {
+        match refusal {
+            Refusal::Key(why) => TransportError::HostKey {
+                at: self.at.clone(),
+                why,
+            },
+            Refusal::Protocol(error) => self.unreachable(explain_protocol(&error)),
         }
     }
 
@@ -303,87 +327,4 @@ fn host_key_algorithms(recorded: &[String]) -> Vec<Algorithm> {
         !recorded.iter().any(|recorded| recorded == name)
     });
     algorithms
-}
-
-/// Decides at the door whether the host is the one that is meant.
-pub(super) struct Doorman {
-    known: KnownHosts,
-    name: String,
-    port: u16,
-    ended: Ended,
-}
-
-/// Why a handshake was broken off.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    Key(HostKeyError),
-    Protocol(russh::Error),
-}
-
-impl From<russh::Error> for Refusal {
-    fn from(error: russh::Error) -> Self {
-        Self::Protocol(error)
-    }
-}
-
-impl Refusal {
-    fn explain(self, patience: &Patience<'_>) -> TransportError {
-        match self {
-            Self::Key(why) => TransportError::HostKey {
-                at: patience.at.clone(),
-                why,
-            },
-            Self::Protocol(error) => patience.unreachable(explain_protocol(&error)),
-        }
-    }
-}
-
-fn explain_protocol(error: &russh::Error) -> String {
-    match error {
-        russh::Error::Disconnect | russh::Error::HUP => {
-            "it hung up during the handshake (sshd does so above MaxStartups, and with \
-             PerSourcePenalties after failed logins)"
-                .to_owned()
-        }
-        russh::Error::NoCommonAlgo { kind, theirs, .. } => {
-            format!("no {kind:?} algorithm in common; it offers {theirs:?}")
-        }
-        russh::Error::KeepaliveTimeout => "it gave no sign of life any more".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-impl client::Handler for Doorman {
-    type Error = Refusal;
-
-    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Refusal> {
-        // Certificates are never asked for.
-        let PublicKeyOrCertificate::PublicKey { key, .. } = shown else {
-            return Ok(false);
-        };
-        let blob = key.to_bytes().map_err(russh::Error::from)?;
-        let algorithm = key.algorithm();
-        let shown = ShownKey {
-            algorithm: algorithm.as_str(),
-            blob: &blob,
-        };
-        let verdict = self.known.check(&self.name, self.port, shown);
-        verdict.map(|()| true).map_err(Refusal::Key)
-    }
-
-    async fn disconnected(&mut self, reason: DisconnectReason<Refusal>) -> Result<(), Refusal> {
-        match reason {
-            DisconnectReason::ReceivedDisconnect(info) => {
-                self.ended.set(format!("it said goodbye: {}", info.message));
-            }
-            DisconnectReason::Error(Refusal::Protocol(
-                russh::Error::Disconnect | russh::Error::HUP,
-            )) => self.ended.set("the other side hung up"),
-            DisconnectReason::Error(Refusal::Protocol(error)) => {
-                self.ended.set(explain_protocol(&error));
-            }
-            DisconnectReason::Error(Refusal::Key(why)) => self.ended.set(why.to_string()),
-        }
-        Ok(())
-    }
 }

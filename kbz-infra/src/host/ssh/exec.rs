@@ -14,8 +14,8 @@ use bytes::Bytes;
 use russh::ChannelMsg;
 use tokio::io::AsyncReadExt;
 
-use super::channel::{Open, Writer};
-use super::connect::Want;
+use super::channel::Writer;
+use super::connect::{Open, Want};
 use super::link::Link;
 use crate::host::shell;
 use crate::host::transport::{Endpoint, Exec, Input, Output, Status, TransportError};

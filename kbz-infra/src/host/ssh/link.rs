@@ -7,8 +7,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::channel::Open;
-use super::connect::{Connection, Want};
+use super::connect::{Connection, Open, Want};
 use super::settings::SshSettings;
 use crate::host::transport::{Endpoint, TransportError};
 
@@ -66,8 +65,15 @@ impl Link {
     /// Starts to connect, in a task of its own: it goes on if who asked first gives up.
     fn begin(&self) -> Attempt {
         let settings = Arc::clone(&self.settings);
-        let establish = Connection::establish(settings, self.at.clone(), self.via.clone());
-        let task = tokio::spawn(establish);
+        let (to, via) = (self.at.clone(), self.via.clone());
+        let task = tokio::spawn(async move {
+            // The bastion has a time limit and errors of its own.
+            let bastion = match via {
+                Some(bastion) => Some(bastion.connection().await?),
+                None => None,
+            };
+            Connection::establish(settings, to, bastion).await
+        });
         let at = self.at.clone();
         let attempt = async move {
             match task.await {

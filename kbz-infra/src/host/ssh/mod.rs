@@ -11,6 +11,7 @@ mod auth;
 mod channel;
 mod config;
 mod connect;
+mod doorman;
 mod exec;
 mod known_hosts;
 mod link;

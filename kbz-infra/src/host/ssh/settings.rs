@@ -23,11 +23,11 @@ pub struct SshSettings {
     pub known_hosts: Vec<PathBuf>,
     /// The host to go through.
     pub bastion: Option<Box<SshSettings>>,
-    /// How long dialling, handshake and login may take together.
+    /// How long dialling, handshake and login may take together. Default: 10 s.
     pub connect_timeout: Duration,
-    /// How long a silence lasts before the host is asked for a sign of life.
+    /// How long a silence lasts before the host is asked for a sign of life. Default: 5 s.
     pub keepalive: Duration,
-    /// How many signs of life may be missed.
+    /// How many signs of life may be missed. Default: 3.
     pub keepalive_misses: usize,
 }
 

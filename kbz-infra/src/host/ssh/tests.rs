@@ -274,9 +274,9 @@ async fn a_host_that_falls_silent_is_noticed_by_keepalive() {
     let host = host(settings);
     host.exec(script("true")).await.unwrap();
     link.freeze();
-    let start = Instant::now();
     let error = host.exec(script("true")).await.unwrap_err();
-    assert!(start.elapsed() < Duration::from_secs(15), "{error}");
+    // The connection was given up, and nobody answers another.
+    assert!(error.to_string().contains("no SSH handshake"), "{error}");
     link.cut();
     link.thaw();
     assert!(host.exec(script("true")).await.is_ok());
@@ -317,12 +317,16 @@ async fn a_stream_far_behind_fails_alone() {
     let mut unread = host.tcp("127.0.0.1", port).await.unwrap();
     let (mut source, _) = listener.accept().await.unwrap();
     // It stalls, or fails, once the stream has been given up.
-    let flood = async {
+    let flood = tokio::spawn(async move {
         let chunk = vec![0; 1 << 20];
         while source.write_all(&chunk).await.is_ok() {}
-    };
-    let stalled = tokio::time::timeout(Duration::from_secs(5), flood).await;
-    drop(stalled);
+        source
+    });
+    // Whoever writes to a stream learns that it has failed; a slow machine takes its time.
+    while unread.write_all(b"?").await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    flood.abort();
     let mut all = Vec::new();
     let error = unread.read_to_end(&mut all).await.unwrap_err();
     assert!(error.to_string().contains("bytes behind"), "{error}");

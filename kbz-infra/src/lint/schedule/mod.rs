@@ -4,13 +4,16 @@
 //! The proof is by reachability over what each step waits for. For any two steps that disturb
 //! different members of a group, one must come before the other on every schedule, and a gate of
 //! the group between them. The first disturbance has a gate before it. The leader is disturbed
-//! last, after a switchover, with gates before and after that. What cannot be proved is a
-//! finding; a plan with one must not run.
+//! last, after a switchover, with gates before and after that; or first, where a change must hold
+//! on it before it can on others. What cannot be proved is a finding; a plan with one must not
+//! run.
 //!
 //! Limits: which steps disturb a member is what the steps say, and who leads is known where the
 //! plan moves the leader or the observation tells.
 
 mod order;
+#[cfg(test)]
+pub(crate) mod testkit;
 #[cfg(test)]
 mod tests;
 
@@ -23,11 +26,7 @@ use crate::ident::HostName;
 use crate::plan::{Plan, Step};
 use crate::probe::{Observation, Reading, Seen};
 use crate::resource::{Group, Impact, Op};
-use order::Order;
-
-/// What a person can do about a plan that is wrong in itself.
-const CURE: &str = "nothing was changed; this is a defect of the planner: please report it with the \
-                    output of `preview --json`";
+use order::{CURE, Order};
 
 /// Everything about a plan that cannot be proved safe.
 pub fn plan(plan: &Plan, groups: &[Group]) -> Report {
@@ -89,6 +88,7 @@ impl<'a> Roll<'a> {
                     step.urn, self.group.name
                 );
                 at(Finding::error("kbz::plan::member", message), &[step])
+                    .help("name one of the group's members: .member_of(&group, &host)")
             })
             .collect()
     }
@@ -118,7 +118,11 @@ impl<'a> Roll<'a> {
                 "{} has no gate: nothing tells that a member is back before the next is disturbed",
                 self.group.name
             );
-            return vec![Finding::error("kbz::plan::no-gate", message).help(CURE)];
+            let first: Vec<&Step> = self.disturbing.iter().map(|(_, step)| *step).collect();
+            return vec![
+                at(Finding::error("kbz::plan::no-gate", message), &first)
+                    .help("say what must hold before the next member: the `gate` of the group"),
+            ];
         }
         if self.group.gate.is_none() {
             return findings;
@@ -172,6 +176,9 @@ impl<'a> Roll<'a> {
             return Vec::new();
         }
         match self.switchovers.as_slice() {
+            [] if self.disturbing.iter().any(|(_, step)| leader_first(step)) => {
+                self.not_first(order)
+            }
             [] => self.unmoved().into_iter().collect(),
             [(leader, switchover)] => self.turn(leader, switchover, order),
             [(_, first), (_, second), ..] => {
@@ -182,6 +189,32 @@ impl<'a> Roll<'a> {
                 )]
             }
         }
+    }
+
+    /// A change that must hold on the leader first: others that can be disturbed before it.
+    fn not_first(&self, order: &Order) -> Vec<Finding> {
+        let Some(leader) = self.leader.as_deref() else {
+            return vec![self.perhaps_unmoved()];
+        };
+        let (own, others): (Vec<_>, Vec<_>) = self
+            .disturbing
+            .iter()
+            .partition(|(member, _)| member.as_str() == leader);
+        let pairs = own.iter().flat_map(|(_, first)| {
+            let late = others
+                .iter()
+                .filter(|(_, step)| !order.precedes(first.id, step.id));
+            late.map(|(member, step)| (*first, *member, *step))
+        });
+        pairs
+            .map(|(first, member, step)| {
+                let message = format!(
+                    "{member} of {} can be disturbed before {leader}, which leads and must be first",
+                    self.group.name
+                );
+                at(Finding::error("kbz::plan::leader", message), &[first, step])
+            })
+            .collect()
     }
 
     /// The leader is disturbed where it stands.
@@ -303,6 +336,12 @@ impl<'a> Roll<'a> {
 
 /// A member and the step that disturbs it.
 type Disturbance<'a> = (&'a HostName, &'a Step);
+
+/// Whether a step's change must hold on the leader before it can on others.
+fn leader_first(step: &Step) -> bool {
+    let first = |action: &Action| matches!(action, Action::RestartMember { leader_first, .. } if *leader_first);
+    step.effects.iter().any(|effect| first(&effect.action))
+}
 
 /// Whether a step waits at the group's own gate: one that asks less would open too early.
 fn waits(step: &Step, gate: &Gate) -> bool {

@@ -1,118 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
-
+use super::testkit::{GOOD, group, members, parsed, site};
 use super::*;
-use crate::effect::{Condition, Effect};
-use crate::ident::{StackName, Urn};
-use crate::plan::{Outcome, StepId};
-use crate::probe::{self, PatroniAccess, Probe, Site};
-use crate::resource::{GroupName, Leadership};
-use crate::secret::SecretRef;
-
-fn site() -> Site {
-    Site::Patroni(PatroniAccess {
-        scope: "pg".to_owned(),
-        members: members(),
-        port: 8008,
-        user: "rest".to_owned(),
-        password: SecretRef::new("REST"),
-        container: "patroni".to_owned(),
-    })
-}
-
-fn members() -> Vec<HostName> {
-    ["db-1", "db-2", "db-3"]
-        .map(|name| HostName::new(name).unwrap())
-        .to_vec()
-}
-
-fn gate(synchronous: usize) -> Gate {
-    Gate {
-        probe: Probe::at(&site(), probe::Cluster {}),
-        condition: Condition::ClusterHealthy {
-            voters: 3,
-            synchronous,
-            max_lag: 0,
-        },
-        deadline: 60,
-    }
-}
-
-fn group() -> Group {
-    let gate = gate(1);
-    Group {
-        name: GroupName("pg".to_owned()),
-        members: members(),
-        leadership: Some(Leadership {
-            probe: gate.probe.clone(),
-            site: site(),
-        }),
-        gate: Some(gate),
-    }
-}
-
-/// One step from a line: `KIND [MEMBER] [after N,N]`; its number is that of its line.
-fn step(number: usize, line: &str) -> Step {
-    let (what, after) = line.split_once(" after ").unwrap_or((line, ""));
-    let (kind, member) = what.split_once(' ').unwrap_or((what, ""));
-    let (op, impact, action) = match kind {
-        "gate" => (Op::Run, Impact::None, Some(Action::Gate(gate(1)))),
-        "weak-gate" => (Op::Run, Impact::None, Some(Action::Gate(gate(0)))),
-        "switchover" => {
-            let leader = member.to_owned();
-            let action = Action::Switchover {
-                leader,
-                candidate: None,
-            };
-            (Op::Switchover, Impact::Switchover, Some(action))
-        }
-        "restart" | "docker" => (Op::Update, Impact::Restart, None),
-        "file" => (Op::Update, Impact::None, None),
-        other => panic!("no kind {other}"),
-    };
-    let host = HostName::new(member).ok().filter(|_| kind != "switchover");
-    let urn = match &host {
-        Some(host) => Urn::on(kind, host, number.to_string()),
-        None => Urn::global(kind, number.to_string()),
-    };
-    let in_group = |host: HostName| (GroupName("pg".to_owned()), host);
-    Step {
-        id: StepId(u32::try_from(number).unwrap()),
-        urn,
-        op,
-        reasons: Vec::new(),
-        impact,
-        details: Vec::new(),
-        summary: String::new(),
-        effects: action
-            .map(|action| Effect::new(site(), action))
-            .into_iter()
-            .collect(),
-        after: after
-            .split(',')
-            .filter(|word| !word.is_empty())
-            .map(|word| StepId(word.parse().unwrap()))
-            .collect(),
-        outcome: Outcome::Nothing,
-        parent: None,
-        declared: None,
-        disturbs: host.filter(|_| kind != "docker").map(in_group),
-        timeout: None,
-    }
-}
-
-fn parsed(lines: &str) -> Plan {
-    let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
-    Plan {
-        stack: StackName::new("example").unwrap(),
-        steps: lines
-            .enumerate()
-            .map(|(number, line)| step(number, line))
-            .collect(),
-        kept: BTreeMap::new(),
-        stuck: Vec::new(),
-        forgotten: BTreeSet::new(),
-    }
-}
+use crate::plan::StepId;
+use crate::probe::{self, Probe};
 
 fn shown(report: &Report) -> Vec<String> {
     let findings = report.findings().iter();
@@ -127,19 +16,6 @@ fn shown(report: &Report) -> Vec<String> {
 fn check(lines: &str, wanted: &[&str]) {
     assert_eq!(shown(&plan(&parsed(lines), &[group()])), wanted, "{lines}");
 }
-
-/// The whole roll, as it should be: replicas, a switchover, the leader.
-const GOOD: &str = "
-    gate
-    restart db-3 after 0
-    gate after 1
-    restart db-2 after 2
-    gate after 3
-    switchover db-1 after 4
-    gate after 5
-    restart db-1 after 6
-    gate after 7
-";
 
 #[test]
 fn a_good_roll_is_proved() {
@@ -261,6 +137,31 @@ fn everybody_and_no_switchover() {
     check(
         "gate\nrestart db-3 after 0\ngate after 1\nrestart db-2 after 2\ngate after 3\nrestart db-1 after 4",
         &["leader all members of pg are disturbed, and no switchover is planned"],
+    );
+}
+
+/// What the members say when one of them leads.
+fn led_by(leader: &str) -> Observation {
+    let member = |host: HostName| (host, Some(leader.to_owned()), None);
+    let reading = probe::ClusterReading {
+        seen_by: members().into_iter().map(member).collect(),
+        ..probe::ClusterReading::default()
+    };
+    let seen = Seen::Read(Reading::Cluster(reading));
+    [(Probe::at(&site(), probe::Cluster {}), seen)]
+        .into_iter()
+        .collect()
+}
+
+#[test]
+fn less_than_a_standby_may_have_begins_with_the_leader() {
+    let good = "gate\nlower db-1 after 0\ngate after 1\nlower db-3 after 2\ngate after 3";
+    let observed = |lines| shown(&plan_observed(&parsed(lines), &[group()], &led_by("db-1")));
+    assert!(observed(good).is_empty());
+    let late = "gate\nlower db-3 after 0\ngate after 1\nlower db-1 after 2\ngate after 3";
+    assert_eq!(
+        observed(late),
+        ["leader db-3 of pg can be disturbed before db-1, which leads and must be first"]
     );
 }
 

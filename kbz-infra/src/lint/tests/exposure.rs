@@ -105,9 +105,10 @@ fn a_reference_to_a_secret_in_a_readable_file() {
     let program = Program::new(program).states(
         "add(File",
         "file@haproxy-01:/etc/app.conf",
-        [Claim::Readable {
+        [Claim::Says {
             place: "/etc/app.conf".to_owned(),
             text: "password = (secret APP_PASS)\n".to_owned(),
+            private: false,
             holds_secret: true,
         }],
     );

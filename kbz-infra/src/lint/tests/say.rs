@@ -1,8 +1,8 @@
 //! Short ways to state claims.
 
-use crate::effect::{FirewallRule, Protocol};
 use crate::ident::HostName;
-use crate::resource::{Claim, Endpoint};
+use crate::model::{FirewallRule, Protocol};
+use crate::resource::{Claim, Endpoint, Fitness, FitnessCheck};
 
 /// A host by name and address.
 pub(super) type Host<'a> = (&'a str, &'a str);
@@ -63,11 +63,15 @@ pub(super) fn forwards<'a>(
     to: impl IntoIterator<Item = (Host<'a>, u16)>,
     check_port: Option<u16>,
 ) -> Claim {
+    let check = check_port.map(|port| FitnessCheck {
+        port,
+        path: "/primary".to_owned(),
+    });
     Claim::Forwards {
         service: format!("{service}@{}", host.0),
         from: at(host, port),
         to: ends(to),
-        check_port,
+        check,
     }
 }
 
@@ -76,7 +80,13 @@ pub(super) fn node(host: Host<'_>, of: &str) -> Claim {
         "PostgreSQL" => vec![(5432, "sql"), (8008, "rest"), (7000, "raft")],
         _ => vec![(9000, "s3")],
     };
+    let fitness = Fitness {
+        port: 8008,
+        paths: vec!["/primary".to_owned()],
+        renamed: vec![("/master".to_owned(), "/primary".to_owned())],
+    };
     Claim::Node {
+        fitness: (of == "PostgreSQL").then_some(fitness),
         of: of.to_owned(),
         address: host.1.parse().unwrap(),
         ports: ports
@@ -115,9 +125,10 @@ pub(super) fn firewalled(host: Host<'_>) -> Claim {
 }
 
 pub(super) fn clear_text(place: &str, text: &str) -> Claim {
-    Claim::Readable {
+    Claim::Says {
         place: place.to_owned(),
         text: text.to_owned(),
+        private: false,
         holds_secret: false,
     }
 }

@@ -1,8 +1,8 @@
 //! What a program says of a container.
 
 use super::{Container, Supervision};
-use crate::effect::{ContainerSpec, LogLimits, Mount, RestartPolicy, Ulimit};
 use crate::ident::{HostName, Urn};
+use crate::model::{ContainerSpec, LogLimits, Mount, RestartPolicy, Ulimit};
 use crate::probe::FactsReading;
 use crate::resource::Claim;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use super::LABEL_USES;
-use crate::effect::{ContainerSpec, Mount};
+use crate::model::{ContainerSpec, Mount};
 use crate::probe::ImageReading;
 use crate::resource::{Context, Reason};
 
@@ -25,7 +25,7 @@ pub(super) fn fields(
     drift.map("mounts", &found.mounts, &goal.mounts, mount);
     drift.map("tmpfs", &found.tmpfs, &goal.tmpfs, Clone::clone);
     drift.number("shm_size", found.shm_size, goal.shm_size);
-    let ulimit = |limit: &crate::effect::Ulimit| format!("{}:{}", limit.soft, limit.hard);
+    let ulimit = |limit: &crate::model::Ulimit| format!("{}:{}", limit.soft, limit.hard);
     drift.map("ulimits", &found.ulimits, &goal.ulimits, ulimit);
     drift.number("oom_score_adj", found.oom_score_adj, goal.oom_score_adj);
     drift.number("memory", found.memory, goal.memory);

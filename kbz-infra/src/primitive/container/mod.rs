@@ -41,11 +41,14 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::effect::{Action, ContainerSpec, Effect, RestartPolicy, UnitVerb};
+use crate::effect::Removal;
+use crate::effect::{Action, Effect, UnitVerb};
 use crate::ident::{Digest, HostName, Urn};
+use crate::model::{ContainerSpec, RestartPolicy};
 use crate::probe::{self, ContainerReading, Facts, FactsReading, ImageTag, Probe, Site, Unit};
 use crate::resource::{
-    Change, Claim, Context, Impact, Op, PlanError, Planned, Reason, Removal, Resource,
+    Change, Claim, Context, Impact, Limit, Op, PlanError, Planned, Reason, Resource,
+    RunningContainer,
 };
 
 /// The label that names the resource that a container is.
@@ -132,7 +135,7 @@ impl Container {
             Supervision::Docker(policy) => *policy,
         };
         if let Some(shm_from) = self.shm_from {
-            spec.shm_size = shm_from(context.ask(&self.site(), &Facts {})?);
+            spec.shm_size = shm_from(context.ask(&self.site(), &Facts::PLAIN)?);
         }
         let mut label = |name: &str, value: String| spec.labels.insert(name.to_owned(), value);
         label(LABEL_URN, self.urn().to_string());
@@ -202,7 +205,9 @@ impl Container {
         }
         Some(Change {
             op: Op::Update,
-            reasons: vec![Reason::field("state", "stopped", "running")],
+            reasons: vec![Reason::NotRunning {
+                state: "stopped".to_owned(),
+            }],
             impact: Impact::None,
             effects: vec![self.start()?],
             details: Vec::new(),
@@ -245,6 +250,30 @@ impl Container {
 }
 
 impl Container {
+    /// What the checks may know of it.
+    fn stated(&self) -> Claim {
+        let spec = &self.spec;
+        let defaults = ContainerSpec::new("", "");
+        let shm = self.shm_from.is_none() && spec.shm_size == defaults.shm_size;
+        let unsaid = [
+            (shm, Limit::SharedMemory),
+            (!spec.ulimits.contains_key("nofile"), Limit::OpenFiles),
+            (!spec.logs.are_bounded(), Limit::Logs),
+        ];
+        Claim::Container(RunningContainer {
+            host: self.host.clone(),
+            name: spec.name.clone(),
+            image: spec.image.clone(),
+            user: (!spec.user.is_empty()).then(|| spec.user.clone()),
+            sees: spec.mounts.values().map(|m| m.source.clone()).collect(),
+            unit: self.unit_query().map(|unit| unit.name),
+            unsaid: unsaid
+                .into_iter()
+                .filter_map(|(unsaid, limit)| unsaid.then_some(limit))
+                .collect(),
+        })
+    }
+
     /// The directories of the host that the service may write to.
     fn written(&self) -> impl Iterator<Item = Claim> + '_ {
         let writable = self.spec.mounts.values().filter(|mount| !mount.read_only);
@@ -267,7 +296,7 @@ impl Resource for Container {
             Probe::host(&self.host, self.image_query()),
         ];
         probes.extend(self.unit_query().map(|unit| Probe::host(&self.host, unit)));
-        probes.extend(self.shm_from.map(|_| Probe::host(&self.host, Facts {})));
+        probes.extend(self.shm_from.map(|_| Probe::host(&self.host, Facts::PLAIN)));
         probes
     }
 
@@ -287,7 +316,7 @@ impl Resource for Container {
                 name: self.spec.name.clone(),
                 grace: self.spec.stop_grace,
             })],
-            data_loss: false,
+            impact: Impact::ServiceEnds,
         }
     }
 
@@ -300,9 +329,10 @@ impl Resource for Container {
 
     fn claims(&self) -> Vec<Claim> {
         let readable = |what: &str, text: String| {
-            (!text.is_empty()).then(|| Claim::Readable {
+            (!text.is_empty()).then(|| Claim::Says {
                 place: format!("{what} of container {} on {}", self.spec.name, self.host),
                 holds_secret: text.contains(crate::secret::SecretRef::OPEN),
+                private: false,
                 text,
             })
         };
@@ -315,7 +345,8 @@ impl Resource for Container {
         let image = Claim::Image {
             reference: self.spec.image.clone(),
         };
-        std::iter::once(image)
+        [image, self.stated()]
+            .into_iter()
             .chain(readable("environment", env.join("\n")))
             .chain(readable("command", self.spec.command.join(" ")))
             .chain(self.written())

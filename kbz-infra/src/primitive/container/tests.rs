@@ -1,7 +1,7 @@
 //! Every transition of a container.
 
 use super::*;
-use crate::effect::{LogLimits, Mount};
+use crate::model::{LogLimits, Mount};
 use crate::primitive::testkit::{World, check, host, removal};
 use crate::probe::{ImageReading, UnitReading};
 use crate::resource::Claim;
@@ -73,7 +73,7 @@ fn docker_starts_what_it_supervises() {
         (
             redis(),
             there(&redis(), false, |_| {}),
-            "Update (none) state  stopped → running: StartContainer",
+            "Update (none) does not run (stopped): StartContainer",
         ),
         (
             redis(),
@@ -149,7 +149,7 @@ fn every_field_is_seen_and_can_be_ignored() {
         (|s| s.shm_size = 1, "shm_size  1 → 67108864"),
         (
             |s| {
-                let limit = crate::effect::Ulimit { soft: 1, hard: 2 };
+                let limit = crate::model::Ulimit { soft: 1, hard: 2 };
                 s.ulimits.insert("nofile".to_owned(), limit);
             },
             "ulimits.nofile  1:2 → none",
@@ -287,7 +287,7 @@ fn shared_memory_follows_the_host() {
         clock_offset: 0.0,
     };
     let world = |bytes: u64| {
-        there(&wanted, true, |spec| spec.shm_size = bytes).and(Facts {}, facts.clone())
+        there(&wanted, true, |spec| spec.shm_size = bytes).and(Facts::PLAIN, facts.clone())
     };
     check([
         (wanted.clone(), world(1024), "nothing"),
@@ -301,12 +301,12 @@ fn shared_memory_follows_the_host() {
 
 #[test]
 fn removal_and_claims() {
-    assert_eq!(removal(&redis()), "RemoveContainer");
+    assert_eq!(removal(&redis()), "RemoveContainer (service ends)");
     let claims = redis().command(["redis-server"]).claims();
     let readable: Vec<&str> = claims
         .iter()
         .filter_map(|claim| match claim {
-            Claim::Readable { text, .. } => Some(text.as_str()),
+            Claim::Says { text, .. } => Some(text.as_str()),
             _ => None,
         })
         .collect();

@@ -16,7 +16,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::effect::load_balancer::{
+use crate::model::load_balancer::{
     LABEL_PREFIX, LoadBalancerChange as Change, LoadBalancerSpec, LoadBalancerState, TargetRef,
     TargetState, capacity,
 };

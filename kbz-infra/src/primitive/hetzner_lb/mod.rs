@@ -1,5 +1,5 @@
 //! A Hetzner load balancer ([`HetznerLb`]), and which steps lead from what was read to what is
-//! declared ([`changes`]). Its terms are those of [`effect::load_balancer`](crate::effect::load_balancer).
+//! declared ([`changes`]). Its terms are those of [`model::load_balancer`](crate::model::load_balancer).
 //!
 //! The declaration is the truth for services, targets, algorithm, network and type. Labels
 //! are shared with others: only those that begin with [`LABEL_PREFIX`] are ours to remove. The
@@ -15,8 +15,8 @@ mod tests;
 pub use changes::changes;
 pub use resource::HetznerLb;
 
-pub use crate::effect::load_balancer::{
+pub use crate::model::load_balancer::{
     Algorithm, CheckProtocol, Disturbance, Health, HealthCheck, HttpCheck, LABEL_PREFIX,
     LABEL_STACK, LoadBalancerChange, LoadBalancerSpec, LoadBalancerState, NetworkSpec,
-    NetworkState, Protocol, Service, SpecFault, Standing, TargetRef, TargetState, model,
+    NetworkState, Protocol, Service, SpecFault, Standing, TargetRef, TargetState, apply,
 };

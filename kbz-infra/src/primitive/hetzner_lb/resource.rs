@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::changes;
-use crate::effect::load_balancer::{
+use crate::effect::Removal;
+use crate::effect::{Action, Effect};
+use crate::ident::{Digest, Urn};
+use crate::model::load_balancer::{
     Algorithm, Disturbance, LABEL_STACK, LoadBalancerChange, LoadBalancerSpec, LoadBalancerState,
     NetworkSpec, Service,
 };
-use crate::effect::{Action, Effect};
-use crate::ident::{Digest, Urn};
 use crate::probe::{LoadBalancer, Probe, Site};
 use crate::resource::{
-    Change, Claim, Context, Endpoint, Impact, Op, PlanError, Planned, Reason, Removal, Resource,
+    Change, Claim, Context, Endpoint, Impact, Op, PlanError, Planned, Reason, Resource,
 };
 
 /// A Hetzner load balancer.
@@ -39,7 +40,7 @@ impl HetznerLb {
     /// A load balancer of the smallest type in Falkenstein, reached only at an address of a
     /// private network.
     pub fn new(name: impl Into<String>, network: impl Into<String>, private_ip: IpAddr) -> Self {
-        let silent = Self::of(LoadBalancerSpec {
+        Self::of(LoadBalancerSpec {
             name: name.into(),
             load_balancer_type: "lb11".to_owned(),
             location: "fsn1".to_owned(),
@@ -53,19 +54,22 @@ impl HetznerLb {
             delete_protection: false,
             services: Vec::new(),
             targets: BTreeSet::new(),
-        });
-        Self {
-            states_topology: true,
-            ..silent
-        }
+        })
     }
 
-    /// A load balancer as specified, for components, which state the topology themselves; the
-    /// owner's mark is added to its labels.
+    /// A load balancer as specified; the owner's mark is added to its labels.
     pub fn of(spec: LoadBalancerSpec) -> Self {
         Self {
             spec,
+            states_topology: true,
+        }
+    }
+
+    /// The same for a component, which states the topology itself.
+    pub(crate) fn of_component(spec: LoadBalancerSpec) -> Self {
+        Self {
             states_topology: false,
+            ..Self::of(spec)
         }
     }
 
@@ -347,7 +351,7 @@ impl Resource for HetznerLb {
         Removal {
             probes: self.probes(),
             effects: vec![Effect::new(Site::Hetzner, delete)],
-            data_loss: false,
+            impact: Impact::ServiceEnds,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{HealthCheck, HetznerLb, LABEL_STACK, LoadBalancerState, Service, TargetRef, model};
+use super::{HealthCheck, HetznerLb, LABEL_STACK, LoadBalancerState, Service, TargetRef, apply};
 use crate::effect::Action;
 use crate::primitive::testkit::{World, check, removal};
 use crate::probe::{LoadBalancerReading, Site};
@@ -30,7 +30,7 @@ fn there(bend: impl FnOnce(&mut LoadBalancerState)) -> World {
         let Action::ChangeLoadBalancer { name, change } = &effect.action else {
             panic!("a change of the balancer");
         };
-        state = model::apply(name, state, change, 7).unwrap();
+        state = apply::apply(name, state, change, 7).unwrap();
     }
     let mut state = state.unwrap();
     bend(&mut state);
@@ -86,7 +86,7 @@ fn every_transition() {
             "refused: 10.0.0.10 is the load balancer's own address and cannot be its target",
         ),
     ]);
-    assert_eq!(removal(&entry()), "DeleteLoadBalancer");
+    assert_eq!(removal(&entry()), "DeleteLoadBalancer (service ends)");
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn run(state: Option<LoadBalancerState>, changes: &[Change]) -> Option<LoadBalan
     changes.iter().fold(state, |state, change| {
         let standing = change.standing(state.as_ref());
         assert_eq!(standing, Standing::Ready, "{change:?} on {state:?}");
-        let after = model::apply("lb-haproxy", state, change, 42)
+        let after = apply::apply("lb-haproxy", state, change, 42)
             .unwrap_or_else(|refusal| panic!("{change:?}: {refusal}"));
         assert_eq!(
             change.standing(after.as_ref()),

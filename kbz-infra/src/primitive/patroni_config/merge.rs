@@ -20,6 +20,13 @@ pub(super) struct Difference {
     pub(super) new: Option<Value>,
 }
 
+impl Difference {
+    /// The last part of the way to the key.
+    pub(super) fn name(&self) -> &str {
+        self.path.last().map_or("", String::as_str)
+    }
+}
+
 /// Every key that differs: declared ones in their order, then those to take away.
 pub(super) fn differences(
     found: &Value,

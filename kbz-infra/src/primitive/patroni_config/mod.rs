@@ -7,15 +7,15 @@
 //! outlives the operator's state.
 //!
 //! The patch is minimal, so an unchanged parameter is never written again. A change is a reload,
-//! unless a parameter takes effect only at the start of a server ([`RestartParameters`]). Patroni
-//! never restarts a server by itself; [`MemberRestart`] does that, member by member.
+//! and what takes effect only at the start of a server ([`RestartParameters`]) waits for one.
+//! Patroni never restarts a server by itself; [`MemberRestart`] does that, member by member.
 //!
 //! Removal takes nothing away: a running cluster needs its configuration to the end.
 //!
 //! ```
 //! use kbz_infra::ident::HostName;
 //! use kbz_infra::primitive::{MemberRestart, PatroniConfig};
-//! use kbz_infra::probe::PatroniAccess;
+//! use kbz_infra::probe::{PatroniAccess, RaftAccess};
 //! use kbz_infra::secret::SecretRef;
 //!
 //! let members = vec![HostName::new("db-1")?, HostName::new("db-2")?, HostName::new("db-3")?];
@@ -25,7 +25,11 @@
 //!     port: 8008,
 //!     user: "patroni".to_owned(),
 //!     password: SecretRef::new("PATRONI_RESTAPI_PASS"),
-//!     container: "patroni".to_owned(),
+//!     raft: RaftAccess {
+//!         addresses: ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(|ip| ip.parse().unwrap()).to_vec(),
+//!         port: 7000,
+//!         password: SecretRef::new("PATRONI_RAFT_PASS"),
+//!     },
 //! };
 //! let config = PatroniConfig::of(&cluster, serde_json::json!({
 //!     "ttl": 20,
@@ -37,207 +41,13 @@
 //! # Ok::<(), kbz_infra::ident::InvalidName>(())
 //! ```
 
+mod config;
 mod merge;
 mod parameters;
 mod restart;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-
-use serde_json::{Value, json};
-
+pub use config::PatroniConfig;
 pub use parameters::{ImpactClass, RestartParameters};
 pub use restart::MemberRestart;
-
-use crate::effect::{Action, Effect};
-use crate::ident::{Digest, Urn};
-use crate::probe::{Dcs, PatroniAccess, Probe, Site};
-use crate::resource::{
-    Change, Context, Detail, Impact, Op, PlanError, Planned, Reason, Removal, Resource,
-};
-use merge::Difference;
-
-/// The key of the owner's mark.
-const MARK: &str = "kbz";
-
-/// The way to the parameters of PostgreSQL.
-const PARAMETERS: [&str; 2] = ["postgresql", "parameters"];
-
-/// The dynamic configuration of a Patroni cluster.
-#[derive(Debug, Clone)]
-pub struct PatroniConfig {
-    access: PatroniAccess,
-    goal: Value,
-    restarting: RestartParameters,
-}
-
-impl PatroniConfig {
-    /// The kind's name in addresses.
-    pub const KIND: &'static str = "patroni-config";
-
-    /// The configuration of a cluster; a null means that a key must not be there.
-    pub fn of(cluster: &PatroniAccess, goal: Value) -> Self {
-        Self {
-            access: cluster.clone(),
-            goal,
-            restarting: RestartParameters::of_major(17),
-        }
-    }
-
-    /// The major version whose parameters are meant. Default: 17.
-    pub fn for_postgres(mut self, major: u32) -> Self {
-        self.restarting = RestartParameters::of_major(major);
-        self
-    }
-
-    /// Which parameters need a restart, where the version alone does not tell.
-    pub fn restarting_on(mut self, parameters: RestartParameters) -> Self {
-        self.restarting = parameters;
-        self
-    }
-
-    fn site(&self) -> Site {
-        Site::Patroni(self.access.clone())
-    }
-
-    fn mark(&self, context: &Context<'_>) -> Value {
-        json!({"stack": context.stack(), "keys": merge::declared(&self.goal)})
-    }
-
-    /// What a change of one key takes.
-    fn class(&self, difference: &Difference) -> ImpactClass {
-        match difference.path.as_slice() {
-            [first, second, parameter] if [first, second] == PARAMETERS => {
-                self.restarting.class(parameter)
-            }
-            _ => ImpactClass::Reload,
-        }
-    }
-
-    fn change(
-        &self,
-        context: &Context<'_>,
-        op: Op,
-        reasons: Vec<Reason>,
-        differences: &[Difference],
-    ) -> Change {
-        let mut patch = merge::patch(differences);
-        merge::put(&mut patch, &[MARK.to_owned()], self.mark(context));
-        Change {
-            op,
-            reasons,
-            impact: Impact::None,
-            effects: vec![Effect::new(self.site(), Action::PatchDcs { patch })],
-            details: Vec::new(),
-        }
-    }
-
-    fn create(&self, context: &Context<'_>) -> Change {
-        let all = merge::differences(&Value::Null, &self.goal, &BTreeSet::new());
-        self.change(context, Op::Create, vec![Reason::Missing], &all)
-    }
-
-    fn update(&self, context: &Context<'_>, found: &Value) -> Result<Option<Change>, PlanError> {
-        let mark = found.get(MARK);
-        self.judge_owner(context, mark)?;
-        let differences = self.differences(context, found, mark);
-        if differences.is_empty() {
-            let unmarked = mark != Some(&self.mark(context));
-            return Ok(
-                unmarked.then(|| self.change(context, Op::Adopt, vec![Reason::Unmarked], &[]))
-            );
-        }
-        let reasons = differences.iter().map(reason).collect();
-        let restarting: Vec<&Difference> = differences
-            .iter()
-            .filter(|difference| self.class(difference) == ImpactClass::Restart)
-            .collect();
-        let details = restarting.iter().map(|difference| {
-            let name = difference.path.last().map_or("", String::as_str);
-            Detail::Note(format!("{name} takes effect when each member restarts"))
-        });
-        let change = self.change(context, Op::Update, reasons, &differences);
-        Ok(Some(Change {
-            impact: if restarting.is_empty() {
-                Impact::Reload
-            } else {
-                Impact::Restart
-            },
-            details: details.collect(),
-            ..change
-        }))
-    }
-
-    fn differences(
-        &self,
-        context: &Context<'_>,
-        found: &Value,
-        mark: Option<&Value>,
-    ) -> Vec<Difference> {
-        let keys = mark
-            .and_then(|mark| mark.get("keys"))
-            .and_then(Value::as_array);
-        let once: BTreeSet<String> = keys
-            .into_iter()
-            .flatten()
-            .filter_map(|key| key.as_str().map(str::to_owned))
-            .collect();
-        let mut differences = merge::differences(found, &self.goal, &once);
-        differences.retain(|difference| !context.ignores(&difference.path.join(".")));
-        differences
-    }
-
-    fn judge_owner(&self, context: &Context<'_>, mark: Option<&Value>) -> Result<(), PlanError> {
-        let owner = mark
-            .and_then(|mark| mark.get("stack"))
-            .and_then(Value::as_str);
-        match owner {
-            Some(owner) if owner != context.stack() => Err(PlanError::Refused {
-                what: format!("cluster {} belongs to stack {owner}", self.access.scope),
-                help: "give this cluster another name, or manage it by that stack".to_owned(),
-            }),
-            Some(_) | None => Ok(()),
-        }
-    }
-}
-
-fn reason(difference: &Difference) -> Reason {
-    let text = |value: Option<&Value>| match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
-        None => "none".to_owned(),
-    };
-    let (old, new) = (difference.old.as_ref(), difference.new.as_ref());
-    Reason::field(difference.path.join("."), text(old), text(new))
-}
-
-impl Resource for PatroniConfig {
-    fn urn(&self) -> Urn {
-        Urn::global(Self::KIND, &self.access.scope)
-    }
-
-    fn probes(&self) -> Vec<Probe> {
-        vec![Probe::at(&self.site(), Dcs {})]
-    }
-
-    fn plan(&self, context: &Context<'_>) -> Result<Planned, PlanError> {
-        let found = context.read(&self.site(), &Dcs {})?;
-        let change = match found.and_then(|found| found.0.as_ref()) {
-            None => Some(self.create(context)),
-            Some(found) => self.update(context, found)?,
-        };
-        Ok(Planned {
-            goal: context.keyed(&Digest::of(self.goal.to_string())),
-            change,
-        })
-    }
-
-    fn removal(&self) -> Removal {
-        Removal::default()
-    }
-
-    fn summary(&self) -> String {
-        format!("{} keys", merge::declared(&self.goal).len())
-    }
-}

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 /// What a change of a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ImpactClass {
@@ -42,6 +44,25 @@ impl RestartParameters {
             ImpactClass::Reload
         }
     }
+}
+
+/// What a standby must not have less of than its leader: it keeps the value that it finds in the
+/// leader's WAL until the leader runs with a smaller one.
+const AT_LEAST_THE_LEADERS: [&str; 5] = [
+    "max_connections",
+    "max_locks_per_transaction",
+    "max_prepared_transactions",
+    "max_wal_senders",
+    "max_worker_processes",
+];
+
+/// Whether a change of a parameter has to take effect on the leader first.
+pub(super) fn leader_first(name: &str, old: Option<&Value>, new: Option<&Value>) -> bool {
+    let number = |value: Option<&Value>| match value? {
+        Value::String(text) => text.parse::<i64>().ok(),
+        other => other.as_i64(),
+    };
+    AT_LEAST_THE_LEADERS.contains(&name) && number(new) < number(old)
 }
 
 /// In 16 and in 17.

@@ -1,23 +1,37 @@
 //! A member of a Patroni cluster whose parameters are all in effect.
 //!
-//! Read: whether a parameter waits for a restart on the member, and the cluster's dynamic
-//! configuration. A step is needed when one waits, or when the change that is planned for the
-//! configuration will make one wait. Its impact is a restart, so in a group the planner orders
-//! the members: one at a time, a gate between, the leader last after a switchover.
+//! Read: whether a parameter waits for a restart on the member, the cluster's dynamic
+//! configuration and, where it is named, the file with the member's own settings. A step is
+//! needed when a parameter waits, or when a change that is planned will make one wait. Its impact
+//! is a restart, so in a group the planner orders the members: one at a time, a gate between,
+//! the leader last after a switchover. Where a standby must not have less than its leader
+//! (`max_connections` and its like), a smaller value has to hold on the leader before a standby
+//! can take it: then the leader restarts first, where it stands.
 //!
-//! A cluster that is still to be made starts with its parameters in effect.
+//! Members that the same plan starts anew for another reason are left to that: where a parameter
+//! waits afterwards, the next plan restarts them. A cluster that is still to be made starts with
+//! its parameters in effect.
 
-use super::PatroniConfig;
-use crate::effect::{Action, Effect};
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::config::{self, PatroniConfig, reason};
+use super::merge::Difference;
+use super::parameters::{ImpactClass, RestartParameters, leader_first};
+use crate::effect::{Action, Effect, Impact, Removal};
 use crate::ident::{Digest, HostName, Urn};
-use crate::probe::{Cluster, Probe};
-use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Removal, Resource};
+use crate::probe::{Cluster, Path, PathReading, Probe, Site};
+use crate::resource::{Change, Content, Context, Op, PlanError, Planned, Reason, Resource};
 
 /// A member of a Patroni cluster whose parameters are all in effect.
 #[derive(Debug, Clone)]
 pub struct MemberRestart {
     config: PatroniConfig,
     member: HostName,
+    settings: Option<(String, Content)>,
+    started_by: BTreeSet<Urn>,
 }
 
 impl MemberRestart {
@@ -29,26 +43,119 @@ impl MemberRestart {
         Self {
             config: config.clone(),
             member: member.clone(),
+            settings: None,
+            started_by: BTreeSet::new(),
         }
     }
 
-    fn reasons(&self, context: &Context<'_>) -> Result<Vec<Reason>, PlanError> {
-        let Some(cluster) = context.read(&self.config.site(), &Cluster {})? else {
-            return Ok(Vec::new());
-        };
-        let planned = self.config.plan(context)?.change;
-        let restarts = planned.filter(|change| change.impact == Impact::Restart);
-        if let Some(change) = restarts {
-            return Ok(change.reasons);
-        }
-        let name = self.member.as_str();
-        let waits = cluster
-            .members
-            .iter()
-            .any(|member| member.name == name && member.pending_restart);
-        let reason = || Reason::field("pending restart", "yes", "no");
-        Ok(waits.then(reason).into_iter().collect())
+    /// The file of its host with the member's own settings, and what is to be in it.
+    pub fn settings(mut self, path: impl Into<String>, content: Content) -> Self {
+        self.settings = Some((path.into(), content));
+        self
     }
+
+    /// What starts members anew when it changes: their containers and units.
+    pub fn started_by(mut self, resources: impl IntoIterator<Item = Urn>) -> Self {
+        self.started_by.extend(resources);
+        self
+    }
+
+    fn host(&self) -> Site {
+        Site::Host(self.member.clone())
+    }
+
+    /// The parameters that wait, or will, for a restart; each with the reason.
+    fn waiting(&self, context: &Context<'_>) -> Result<BTreeMap<String, Reason>, PlanError> {
+        if context.read(&self.config.site(), &Cluster {})?.is_none() {
+            return Ok(BTreeMap::new());
+        }
+        let upstream = context.upstream();
+        let starts = |urn: &Urn| upstream.impact(urn) >= Impact::Restart;
+        if self.started_by.iter().any(starts) {
+            return Ok(BTreeMap::new());
+        }
+        let shared = self.config.restarting(context)?;
+        let mut waiting: BTreeMap<String, Reason> = shared
+            .iter()
+            .map(|difference| (difference.name().to_owned(), reason(difference)))
+            .collect();
+        waiting.extend(self.own(context)?);
+        Ok(waiting)
+    }
+
+    /// The same of the member's own settings.
+    fn own(&self, context: &Context<'_>) -> Result<BTreeMap<String, Reason>, PlanError> {
+        let Some((path, wanted)) = &self.settings else {
+            return Ok(BTreeMap::new());
+        };
+        let found = context.read(&self.host(), &settings_at(path))?;
+        let Some(PathReading::File(found)) = found else {
+            return Ok(BTreeMap::new());
+        };
+        let old = parameters(found.content.as_deref().unwrap_or_default());
+        let new = parameters(&wanted.text(context)?.to_string());
+        Ok(differing(&old, &new, &self.config.restarting))
+    }
+
+    /// Whether the leader has to go first.
+    fn leader_first(&self, context: &Context<'_>) -> Result<bool, PlanError> {
+        let differences = self.config.restarting(context)?;
+        let first = |one: &Difference| leader_first(one.name(), one.old.as_ref(), one.new.as_ref());
+        Ok(differences.iter().any(first))
+    }
+
+    /// Whether a parameter waits already.
+    fn pending(&self, context: &Context<'_>) -> Result<bool, PlanError> {
+        let cluster = context.read(&self.config.site(), &Cluster {})?;
+        let mut members = cluster.iter().flat_map(|cluster| &cluster.members);
+        Ok(members.any(|member| member.name == self.member.as_str() && member.pending_restart))
+    }
+}
+
+pub(super) fn settings_at(path: &str) -> Path {
+    Path {
+        path: path.to_owned(),
+        content: true,
+    }
+}
+
+/// `patroni.yml`, as far as it counts here.
+#[derive(Default, Deserialize)]
+struct Settings {
+    #[serde(default)]
+    postgresql: Postgresql,
+}
+
+#[derive(Default, Deserialize)]
+struct Postgresql {
+    #[serde(default)]
+    parameters: BTreeMap<String, Value>,
+}
+
+/// The parameters of a file. One that cannot be read has none: whoever put it there, Patroni
+/// could not read it either.
+fn parameters(yaml: &str) -> BTreeMap<String, Value> {
+    let settings: Settings = serde_saphyr::from_str(yaml).unwrap_or_default();
+    settings.postgresql.parameters
+}
+
+/// What differs between two sets, as far as it takes a restart.
+fn differing(
+    old: &BTreeMap<String, Value>,
+    new: &BTreeMap<String, Value>,
+    restarting: &RestartParameters,
+) -> BTreeMap<String, Reason> {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let differ = names.into_iter().filter(|name| {
+        restarting.class(name) == ImpactClass::Restart && old.get(*name) != new.get(*name)
+    });
+    differ
+        .map(|name| {
+            let text = |value| config::text(value);
+            let why = Reason::field(name, text(old.get(name)), text(new.get(name)));
+            (name.clone(), why)
+        })
+        .collect()
 }
 
 impl Resource for MemberRestart {
@@ -59,13 +166,24 @@ impl Resource for MemberRestart {
     fn probes(&self) -> Vec<Probe> {
         let mut probes = self.config.probes();
         probes.push(Probe::at(&self.config.site(), Cluster {}));
+        if let Some((path, content)) = &self.settings {
+            probes.push(Probe::at(&self.host(), settings_at(path)));
+            probes.extend(content.facts().iter().cloned());
+        }
         probes
     }
 
     fn plan(&self, context: &Context<'_>) -> Result<Planned, PlanError> {
-        let reasons = self.reasons(context)?;
+        let waiting = self.waiting(context)?;
+        let parameters = waiting.keys().cloned().collect();
+        let mut reasons: Vec<Reason> = waiting.into_values().collect();
+        if reasons.is_empty() && self.pending(context)? {
+            reasons.push(Reason::field("pending restart", "yes", "no"));
+        }
         let restart = Action::RestartMember {
             member: self.member.to_string(),
+            parameters,
+            leader_first: self.leader_first(context)?,
         };
         let change = (!reasons.is_empty()).then(|| Change {
             op: Op::Run,

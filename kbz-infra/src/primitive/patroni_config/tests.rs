@@ -2,9 +2,15 @@
 
 use serde_json::{Value, json};
 
+use super::restart::settings_at;
 use super::*;
-use crate::primitive::testkit::{World, check, host, removal};
-use crate::probe::{Cluster, ClusterMember, ClusterReading, DcsReading, MemberRole};
+use crate::effect::Action;
+use crate::ident::Urn;
+use crate::primitive::testkit::{World, check, file, host, removal};
+use crate::probe::{
+    Cluster, ClusterMember, ClusterReading, Dcs, DcsReading, MemberRole, PatroniAccess, RaftAccess,
+    Site,
+};
 use crate::secret::SecretRef;
 
 fn access() -> PatroniAccess {
@@ -14,7 +20,11 @@ fn access() -> PatroniAccess {
         port: 8008,
         user: "patroni".to_owned(),
         password: SecretRef::new("REST"),
-        container: "patroni".to_owned(),
+        raft: RaftAccess {
+            addresses: Vec::new(),
+            port: 7000,
+            password: SecretRef::new("PATRONI_RAFT_PASS"),
+        },
     }
 }
 
@@ -73,7 +83,7 @@ fn every_transition() {
         (
             config(),
             there(|found| found["postgresql"]["parameters"]["max_connections"] = json!(100)),
-            "Update (restart) postgresql.parameters.max_connections  100 → 200: PatchDcs",
+            "Update (reload) postgresql.parameters.max_connections  100 → 200: PatchDcs",
         ),
         (
             config(),
@@ -164,4 +174,50 @@ fn a_member_restarts_when_a_parameter_waits_or_will_wait() {
         (restart(), World::silent(), "unreachable"),
     ]);
     assert_eq!(removal(&restart()), "");
+}
+
+fn running() -> ClusterReading {
+    ClusterReading {
+        members: vec![ClusterMember {
+            name: host().to_string(),
+            role: MemberRole::Leader,
+            state: "running".to_owned(),
+            timeline: Some(1),
+            lag: None,
+            pending_restart: false,
+        }],
+        ..ClusterReading::default()
+    }
+}
+
+#[test]
+fn a_member_restarts_for_its_own_settings_unless_something_else_starts_it() {
+    let unit = Urn::on("unit", &host(), "patroni-docker.service");
+    let yaml = |buffers: &str, work: &str| {
+        format!("postgresql:\n  parameters:\n    shared_buffers: {buffers}\n    work_mem: {work}\n")
+    };
+    let restart = || {
+        MemberRestart::of(&config(), &host())
+            .settings("/etc/patroni/patroni.yml", yaml("256MB", "4MB").into())
+            .started_by([unit.clone()])
+    };
+    let world = |text: &str| {
+        let query = settings_at("/etc/patroni/patroni.yml");
+        there(|_| {})
+            .and_at(&Site::Patroni(access()), Cluster {}, running())
+            .and(query, file(text, 0o600))
+    };
+    check([
+        (restart(), world(&yaml("256MB", "1MB")), "nothing"),
+        (
+            restart(),
+            world(&yaml("128MB", "4MB")),
+            "Run (restart) shared_buffers  128MB → 256MB: RestartMember",
+        ),
+        (
+            restart(),
+            world(&yaml("128MB", "4MB")).making(&unit),
+            "nothing",
+        ),
+    ]);
 }

@@ -23,11 +23,12 @@
 //! # Ok::<(), kbz_infra::ident::InvalidName>(())
 //! ```
 
-use super::{judge_mark, mark};
+use super::mark::{judge_mark, mark};
+use crate::effect::Removal;
 use crate::effect::{Action, DatabaseGoal, Effect};
 use crate::ident::{Digest, Urn};
 use crate::probe::{Database, DatabaseReading, PgAccess, Probe, Site};
-use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Removal, Resource};
+use crate::resource::{Change, Claim, Context, Impact, Op, PlanError, Planned, Reason, Resource};
 
 /// A database of a PostgreSQL cluster.
 #[derive(Debug, Clone)]
@@ -175,7 +176,7 @@ impl Resource for PgDatabase {
                     name: self.name.clone(),
                 },
             )],
-            data_loss: true,
+            impact: Impact::DataLoss,
         }
     }
 
@@ -186,6 +187,13 @@ impl Resource for PgDatabase {
             ""
         };
         format!("owned by {}{public}", self.owner)
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim::WorksAs {
+            role: self.owner.clone(),
+            who: format!("the owner of the database {}", self.name),
+        }]
     }
 }
 

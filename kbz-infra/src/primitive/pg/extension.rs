@@ -24,11 +24,12 @@
 //! # Ok::<(), kbz_infra::ident::InvalidName>(())
 //! ```
 
+use crate::effect::Removal;
 use crate::effect::{Action, Effect};
 use crate::ident::{Digest, Urn};
 use crate::primitive::version;
 use crate::probe::{Extension, ExtensionReading, PgAccess, Probe, Site};
-use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Removal, Resource};
+use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Resource};
 
 /// An extension in a database.
 #[derive(Debug, Clone)]
@@ -125,7 +126,7 @@ impl Resource for PgExtension {
         Removal {
             probes: self.probes(),
             effects: vec![Effect::new(self.site.clone(), drop)],
-            data_loss: false,
+            impact: Impact::ServiceEnds,
         }
     }
 
@@ -184,7 +185,7 @@ mod tests {
                 "nothing",
             ),
         ]);
-        assert_eq!(removal(&vector()), "DropExtension");
+        assert_eq!(removal(&vector()), "DropExtension (service ends)");
         assert_eq!(vector().urn().to_string(), "pg-extension:shop/vector");
     }
 }

@@ -8,37 +8,12 @@
 
 mod database;
 mod extension;
+mod mark;
 mod role;
 
 pub use database::PgDatabase;
 pub use extension::PgExtension;
 pub use role::PgRole;
-
-use crate::resource::{Context, PlanError, Reason};
-
-/// What an owner's mark begins with.
-const MARK: &str = "kbz:";
-
-/// The mark of the stack.
-fn mark(context: &Context<'_>) -> String {
-    format!("{MARK}{}", context.stack())
-}
-
-/// Whether an object bears the mark of this stack; one of another stack is refused.
-fn judge_mark(
-    context: &Context<'_>,
-    what: &str,
-    comment: Option<&str>,
-) -> Result<Option<Reason>, PlanError> {
-    match comment {
-        Some(found) if found == mark(context) => Ok(None),
-        Some(found) if found.starts_with(MARK) => Err(PlanError::Refused {
-            what: format!("{what} belongs to stack {}", &found[MARK.len()..]),
-            help: "give this one another name, or remove that one by its own stack".to_owned(),
-        }),
-        Some(_) | None => Ok(Some(Reason::Unmarked)),
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -23,11 +23,12 @@
 //! # Ok::<(), kbz_infra::ident::InvalidName>(())
 //! ```
 
-use super::{judge_mark, mark};
+use super::mark::{judge_mark, mark};
+use crate::effect::Removal;
 use crate::effect::{Action, Effect, RoleGoal};
 use crate::ident::{Digest, Urn};
 use crate::probe::{PgAccess, Probe, Role, RoleReading, Site};
-use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Removal, Resource};
+use crate::resource::{Change, Claim, Context, Impact, Op, PlanError, Planned, Reason, Resource};
 use crate::secret::{Form, SecretRef};
 
 /// A role of a PostgreSQL cluster.
@@ -246,7 +247,7 @@ impl Resource for PgRole {
                     name: self.goal.name.clone(),
                 },
             )],
-            data_loss: false,
+            impact: Impact::ServiceEnds,
         }
     }
 
@@ -268,6 +269,18 @@ impl Resource for PgRole {
         } else {
             words.join(", ")
         }
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let role = self.goal.name.clone();
+        vec![if self.goal.superuser {
+            Claim::Superuser { role }
+        } else {
+            Claim::WorksAs {
+                role,
+                who: "a plain role".to_owned(),
+            }
+        }]
     }
 }
 
@@ -379,7 +392,7 @@ mod tests {
                 "refused: role app belongs to stack other",
             ),
         ]);
-        assert_eq!(removal(&app()), "DropRole");
+        assert_eq!(removal(&app()), "DropRole (service ends)");
     }
 
     #[test]

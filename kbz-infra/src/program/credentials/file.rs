@@ -1,6 +1,8 @@
 //! The file itself: opened so that nobody can slip another one in, written so that it is there
 //! whole or not at all.
 
+#![expect(clippy::disallowed_methods, reason = "a credentials file is made here")]
+
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};

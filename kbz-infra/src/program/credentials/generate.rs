@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::super::InputErrors;
 use super::super::input::name_of;
-use super::variables::{ALL, Holds, Variable};
+use super::variables::{Holds, Variable};
 use super::{Credentials, file};
 use crate::diag::{Finding, SourceLocation, listed};
 
@@ -20,8 +20,10 @@ const HEADER: &str = "\
 # Their only copy is this file: keep it in your password store too.
 ";
 
+/// Reads a file that holds all of `variables`, or makes or completes it.
 pub(super) fn load_or_generate(
     path: &Path,
+    variables: &[Variable],
     random: &mut impl CryptoRng,
 ) -> Result<Credentials, InputErrors> {
     let _lock = file::locked_folder(path)?;
@@ -29,16 +31,16 @@ pub(super) fn load_or_generate(
     let (text, made) = if let Some(text) = file::read(path)? {
         (text, None)
     } else {
-        let every: Vec<_> = ALL.iter().collect();
+        let every: Vec<_> = variables.iter().collect();
         let text = Zeroizing::new(HEADER.to_owned() + &lines(&every, random));
         file::replace(path, &text)?;
         (text, Some(generated(&name)))
     };
-    let (mut credentials, lacking) = Credentials::parse_with_gaps(name.as_str(), &text)?;
+    let (mut credentials, lacking) = Credentials::parse_with_gaps(name.as_str(), &text, variables)?;
     if !lacking.is_empty() {
         let text = completed(&text, &lacking, random);
         // Nothing is written that could not be read back.
-        credentials = Credentials::parse(name.as_str(), &text)?;
+        credentials = Credentials::parse_whole(name.as_str(), &text, variables)?;
         file::replace(path, &text)?;
         credentials.notices.push(added(&name, &lacking));
     }

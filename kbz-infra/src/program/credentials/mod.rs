@@ -56,12 +56,33 @@ impl Credentials {
     /// Reads the file at `path`. Makes it with random passwords when there is none, and adds
     /// what later versions need to one that has all that was needed before.
     pub fn load_or_generate(path: &Path) -> Result<Self, InputErrors> {
-        generate::load_or_generate(path, &mut rand::rng())
+        generate::load_or_generate(path, &variables::ALL, &mut rand::rng())
+    }
+
+    /// Reads a file of passwords alone, those of another service than PostgreSQL; makes and
+    /// completes it like [`load_or_generate`](Self::load_or_generate).
+    pub(super) fn passwords(path: &Path, names: &[&'static str]) -> Result<Self, InputErrors> {
+        let variables: Vec<Variable> = names.iter().map(|name| variables::password(name)).collect();
+        generate::load_or_generate(path, &variables, &mut rand::rng())
+    }
+
+    /// Whether the value of a variable of this name is a secret.
+    pub(super) fn names_a_secret(name: &str) -> bool {
+        variables::is_secret(name)
     }
 
     /// Reads a text; `source` names it in findings.
     pub fn parse(source: impl Into<String>, text: &str) -> Result<Self, InputErrors> {
-        let (credentials, lacking) = Self::parse_with_gaps(source, text)?;
+        Self::parse_whole(source, text, &variables::ALL)
+    }
+
+    /// Reads a text that must hold all of `variables`.
+    fn parse_whole(
+        source: impl Into<String>,
+        text: &str,
+        variables: &[Variable],
+    ) -> Result<Self, InputErrors> {
+        let (credentials, lacking) = Self::parse_with_gaps(source, text, variables)?;
         let mut faults = Faults::default();
         for variable in lacking {
             faults.push(rules::lacking(&credentials.source, variable, None));
@@ -70,14 +91,15 @@ impl Credentials {
     }
 
     /// Reads a text that may lack the variables that can be added to a file.
-    fn parse_with_gaps(
+    fn parse_with_gaps<'v>(
         source: impl Into<String>,
         text: &str,
-    ) -> Result<(Self, Vec<&'static Variable>), InputErrors> {
+        variables: &'v [Variable],
+    ) -> Result<(Self, Vec<&'v Variable>), InputErrors> {
         let source = SourceText::new(source, text);
         let mut faults = Faults::default();
         let content = envfile::content(&source, &mut faults);
-        let lacking = rules::check(&source, &content, &mut faults);
+        let lacking = rules::check(&source, &content, variables, &mut faults);
         let notices = rules::warnings(&content.assignments);
         let values = content
             .assignments

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::input::Faults;
 use super::envfile::{Assignment, Content};
-use super::variables::{self, ALL, Holds, Variable};
+use super::variables::{self, Holds, Variable};
 use crate::diag::{Finding, SourceLocation, SourceText, did_you_mean};
 
 /// PostgreSQL cuts longer names without a word.
@@ -40,12 +40,13 @@ const APART: [&str; 4] = [
     variables::MONITOR.user,
 ];
 
-/// Tells `faults` what is wrong; returns the variables that can be added.
-pub(super) fn check(
+/// Tells `faults` what is wrong; returns those of `variables` that can be added.
+pub(super) fn check<'v>(
     source: &SourceText<'_>,
     content: &Content,
+    variables: &'v [Variable],
     faults: &mut Faults,
-) -> Vec<&'static Variable> {
+) -> Vec<&'v Variable> {
     let assignments = &content.assignments;
     for assignment in assignments {
         if let Some(finding) = check_value(assignment) {
@@ -58,7 +59,7 @@ pub(super) fn check(
         assignments.iter().any(|one| one.name == name)
             || content.unreadable.iter().any(|one| one == name)
     };
-    let (can_be_added, missing): (Vec<_>, Vec<_>) = ALL
+    let (can_be_added, missing): (Vec<_>, Vec<_>) = variables
         .iter()
         .filter(|variable| !given(variable))
         .partition(|variable| variable.added);
@@ -248,9 +249,7 @@ fn check_roles_apart(assignments: &[Assignment], faults: &mut Faults) {
 pub(super) fn warnings(assignments: &[Assignment]) -> Vec<Finding> {
     let mut warnings = Vec::new();
     let mut first: BTreeMap<&str, &Assignment> = BTreeMap::new();
-    let is_password = |one: &&Assignment| {
-        variables::known(&one.name).is_some_and(|known| known.holds == Holds::Password)
-    };
+    let is_password = |one: &&Assignment| variables::is_secret(&one.name);
     for one in assignments.iter().filter(is_password) {
         if one.value.chars().count() < SHORTEST_PASSWORD {
             warnings.push(

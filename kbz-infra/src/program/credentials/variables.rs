@@ -77,6 +77,11 @@ const fn required(name: &'static str, holds: Holds, initial: &'static str) -> Va
     }
 }
 
+/// A password that a program needs besides those of PostgreSQL.
+pub(super) const fn password(name: &'static str) -> Variable {
+    added(name, Holds::Password, "")
+}
+
 const fn added(name: &'static str, holds: Holds, initial: &'static str) -> Variable {
     Variable {
         name,

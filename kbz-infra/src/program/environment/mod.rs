@@ -13,6 +13,7 @@ mod section;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::de::DeTable;
 
@@ -44,18 +45,19 @@ pub enum BaseImages {
     },
 }
 
-/// The way to the hosts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The way to the hosts. What is not said here is taken from `ssh_config`; without one the user
+/// is `root` and the port 22.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ssh {
     /// The user to log in as.
-    pub user: String,
+    pub user: Option<String>,
     /// The port of sshd.
-    pub port: u16,
+    pub port: Option<u16>,
     /// The private key; without one the agent is asked.
     pub identity: Option<PathBuf>,
     /// The keys of the hosts.
     pub known_hosts: Option<PathBuf>,
-    /// A configuration of OpenSSH to follow.
+    /// A configuration of OpenSSH, in which hosts and bastion are looked up by their names.
     pub ssh_config: Option<PathBuf>,
     /// The host through which the others are reached.
     pub bastion: Option<Bastion>,
@@ -67,9 +69,9 @@ pub struct Bastion {
     /// Its name or address.
     pub host: String,
     /// The port of its sshd.
-    pub port: u16,
+    pub port: Option<u16>,
     /// The user to log in as.
-    pub user: String,
+    pub user: Option<String>,
 }
 
 /// The Hetzner Cloud API.
@@ -113,6 +115,10 @@ pub struct Environment {
     pub base_images: BaseImages,
     /// Bytes of memory that all hosts of a lab share.
     pub memory: Option<u64>,
+    /// Parameters of PostgreSQL, over those of the program.
+    pub postgresql: BTreeMap<String, String>,
+    /// How long every effect on a model takes.
+    pub pace: Duration,
     /// Whether changes need a typed confirmation.
     pub confirm: bool,
     /// Whether other file systems than XFS below data directories are only warned about.
@@ -182,6 +188,13 @@ impl Environments {
     /// The names of all environments.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.all.keys().map(String::as_str)
+    }
+
+    /// The first environment of a kind, by its name.
+    pub fn of_kind(&self, kind: EnvironmentKind) -> Option<&Environment> {
+        self.all
+            .values()
+            .find(|environment| environment.kind == kind)
     }
 
     /// The environment of this name, or the default one.
@@ -274,6 +287,8 @@ fn environment(
         .unwrap_or_else(|| section.resolve(".kbz"));
     let base_images = base_images(&mut section);
     let memory = section.bytes("memory");
+    let postgresql = section.values("postgresql");
+    let pace = section.duration("pace").unwrap_or_default();
     let confirm = section.boolean("confirm").unwrap_or(is_hosts);
     let tolerate = section
         .boolean("tolerate_other_filesystems")
@@ -291,10 +306,12 @@ fn environment(
         versions,
         credentials,
         state,
-        ssh: ssh.or_else(|| is_hosts.then(default_ssh)),
+        ssh: ssh.or_else(|| is_hosts.then(Ssh::default)),
         hetzner,
         base_images,
         memory,
+        postgresql,
+        pace,
         confirm,
         tolerate_other_filesystems: tolerate,
         declared,
@@ -304,8 +321,12 @@ fn environment(
 /// Refuses what would be ignored in this kind of environment.
 fn only_where_it_counts(kind: EnvironmentKind, section: &mut Section<'_, '_>) {
     let ignored: &[(&str, &str)] = match kind {
-        EnvironmentKind::Hosts => &[("memory", "real hosts have the memory they have")],
+        EnvironmentKind::Hosts => &[
+            ("memory", "real hosts have the memory they have"),
+            ("pace", "real hosts take the time they take"),
+        ],
         EnvironmentKind::Lab => &[
+            ("pace", "the lab's hosts take the time they take"),
             ("ssh", "the lab makes its own way in"),
             ("hetzner", "the lab answers this API itself"),
         ],
@@ -332,26 +353,10 @@ fn base_images(section: &mut Section<'_, '_>) -> BaseImages {
     BaseImages::Official
 }
 
-const ROOT: &str = "root";
-const SSH_PORT: u16 = 22;
-
-fn default_ssh() -> Ssh {
-    Ssh {
-        user: ROOT.to_owned(),
-        port: SSH_PORT,
-        identity: None,
-        known_hosts: None,
-        ssh_config: None,
-        bastion: None,
-    }
-}
-
 fn ssh(mut section: Section<'_, '_>) -> Ssh {
     let ssh = Ssh {
-        user: section
-            .string("user")
-            .map_or(ROOT.to_owned(), |(user, _)| user),
-        port: section.port("port").unwrap_or(SSH_PORT),
+        user: section.string("user").map(|(user, _)| user),
+        port: section.port("port"),
         identity: section.path("identity"),
         known_hosts: section.path("known_hosts"),
         ssh_config: section.path("ssh_config"),
@@ -363,10 +368,8 @@ fn ssh(mut section: Section<'_, '_>) -> Ssh {
 
 fn bastion(mut section: Section<'_, '_>) -> Option<Bastion> {
     let host = section.required_string("host");
-    let port = section.port("port").unwrap_or(SSH_PORT);
-    let user = section
-        .string("user")
-        .map_or(ROOT.to_owned(), |(user, _)| user);
+    let port = section.port("port");
+    let user = section.string("user").map(|(user, _)| user);
     section.finish();
     Some(Bastion {
         host: host?,

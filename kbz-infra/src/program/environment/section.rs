@@ -1,8 +1,9 @@
 //! One table of the file: each key is asked for once, with the type that it must have; what was
 //! never asked for is a mistake.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -198,6 +199,19 @@ impl<'a, 'f> Section<'a, 'f> {
         found
     }
 
+    /// A length of time such as `200ms`.
+    pub(super) fn duration(&mut self, key: &str) -> Option<Duration> {
+        let (text, place) = self.string(key)?;
+        let parsed = text.parse::<jiff::SignedDuration>().ok();
+        let found = parsed.and_then(|signed| Duration::try_from(signed).ok());
+        if found.is_none() {
+            let message = format!("`{key}` is no length of time: `{text}`");
+            let help = "write one such as 200ms or 2s";
+            self.fault("kbz::environment::duration", message, place, help);
+        }
+        found
+    }
+
     /// A path, from where relative ones start.
     pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
         let (text, place) = self.string(key)?;
@@ -248,6 +262,25 @@ impl<'a, 'f> Section<'a, 'f> {
             place,
             self.faults,
         ))
+    }
+
+    /// The values of the table `key` as texts, by their names.
+    pub(super) fn values(&mut self, key: &str) -> BTreeMap<String, String> {
+        let Some(value) = self.get(key) else {
+            return BTreeMap::new();
+        };
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong_type(key, value, "a table");
+            return BTreeMap::new();
+        };
+        let mut values = BTreeMap::new();
+        for (name, value) in table {
+            match plain(value.get_ref()) {
+                Some(text) => drop(values.insert(name.get_ref().to_string(), text)),
+                None => self.wrong_type(name.get_ref(), value, "a text, a number, true or false"),
+            }
+        }
+        values
     }
 
     /// The tables inside the table `key`, by their names.
@@ -311,6 +344,16 @@ impl<'a, 'f> Section<'a, 'f> {
             );
         }
     }
+}
+
+fn plain(value: &DeValue<'_>) -> Option<String> {
+    let number = || value.as_integer().map(|number| number.as_str().to_owned());
+    let flag = || value.as_bool().map(|flag| flag.to_string());
+    value
+        .as_str()
+        .map(str::to_owned)
+        .or_else(number)
+        .or_else(flag)
 }
 
 fn with_article(value: &DeValue<'_>) -> String {

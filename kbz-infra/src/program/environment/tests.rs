@@ -47,15 +47,15 @@ fn an_environment_is_read_with_its_defaults() {
     assert!(production.confirm);
     assert_eq!(production.base_images, BaseImages::Official);
     let ssh = production.ssh.as_ref().unwrap();
-    assert_eq!((ssh.user.as_str(), ssh.port), ("deploy", 22));
+    assert_eq!((ssh.user.as_deref(), ssh.port), (Some("deploy"), None));
     assert_eq!(
         ssh.identity.as_deref(),
         Some(Path::new("/home/op/.ssh/id_ed25519"))
     );
     let bastion = ssh.bastion.as_ref().unwrap();
     assert_eq!(
-        (bastion.host.as_str(), bastion.port, bastion.user.as_str()),
-        ("bastion.example", 2222, "root")
+        (bastion.host.as_str(), bastion.port, bastion.user.as_deref()),
+        ("bastion.example", Some(2222), None)
     );
     let hetzner = production.hetzner.as_ref().unwrap();
     assert_eq!(hetzner.api, "https://api.hetzner.cloud/v1");

@@ -9,74 +9,21 @@
 //! All mistakes are found when the file is read. A pin that the program never asks for is
 //! reported by [`Versions::unused`].
 
+mod pin;
 mod rules;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-
-use serde::{Deserialize, Serialize};
 
 use super::InputErrors;
 use super::input::{Faults, name_of, read};
 use crate::diag::{Finding, SourceLocation, SourceText, did_you_mean, listed};
+pub use pin::{ImagePin, PostgresVersion, Version};
+
+use pin::POSTGRES;
 use rules::Reference;
-
-/// An exact version as the file gives it, without repository and digest.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Version(String);
-
-impl Version {
-    /// The version as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-/// A container image that never changes under its name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ImagePin {
-    /// Where it is kept: `haproxy`, `registry.example/team/name`.
-    pub repository: String,
-    /// Its tag.
-    pub tag: String,
-    /// `sha256:` and the digest of its content, where the pin gives one.
-    pub digest: Option<String>,
-}
-
-impl fmt::Display for ImagePin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.repository, self.tag)?;
-        match &self.digest {
-            Some(digest) => write!(f, "@{digest}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A version of PostgreSQL that this library knows how to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct PostgresVersion {
-    /// 16 or 17: data directories of different majors are incompatible.
-    pub major: u16,
-    /// Corrections only: any minor reads the data of any other.
-    pub minor: u16,
-}
-
-impl fmt::Display for PostgresVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pin {
@@ -92,9 +39,6 @@ pub struct Versions {
     pins: BTreeMap<String, Pin>,
     used: Arc<Mutex<BTreeSet<String>>>,
 }
-
-/// The pin that names the version of PostgreSQL.
-const POSTGRES: &str = "postgres";
 
 impl Versions {
     /// Reads the pins at `path`.

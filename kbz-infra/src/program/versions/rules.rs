@@ -1,7 +1,7 @@
 //! What makes a version exact.
 
+use super::pin::{POSTGRES, PostgresVersion};
 use super::yaml::Entry;
-use super::{POSTGRES, PostgresVersion};
 use crate::diag::Finding;
 
 /// The parts of `[repository:]tag[@sha256:…]`.

@@ -3,20 +3,20 @@
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use super::*;
 use crate::host::registry::Registry;
 
 /// A host in a folder.
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(super) fn path(&self, name: &str) -> String {
         self.0.path().join(name).to_str().unwrap().to_owned()
     }
 
@@ -25,23 +25,33 @@ impl Folder {
     }
 
     fn run_as(&self, change: &Change, run: u64) -> Output {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &self.text(change, run)]);
+        fed(&mut shell, &change.stdin).wait_with_output().unwrap()
+    }
+
+    /// What the host's shell would read, with the registry in the folder.
+    pub(super) fn text(&self, change: &Change, run: u64) -> String {
         let registry = Registry::below(&self.path("registry"));
         let text = change.text(&registry, run);
-        let text = text.replace("/var/lib/kbz ", &format!("{} ", self.path("kbz")));
-        let mut child = Command::new("/bin/sh")
-            .args(["-c", &text])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A script that refuses does not read its input.
-        let _ = child.stdin.take().unwrap().write_all(&change.stdin);
-        child.wait_with_output().unwrap()
+        text.replace("/var/lib/kbz ", &format!("{} ", self.path("kbz")))
     }
 }
 
-fn me(folder: &Folder) -> String {
+/// Starts a command that is given its input.
+pub(super) fn fed(command: &mut Command, input: &[u8]) -> Child {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A script that refuses does not read its input.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child
+}
+
+pub(super) fn me(folder: &Folder) -> String {
     let meta = std::fs::metadata(folder.0.path()).unwrap();
     format!("{}:{}", meta.uid(), meta.gid())
 }
@@ -74,10 +84,11 @@ fn check(output: &Output, code: i32, complaint: &str) {
     assert!(said.contains(complaint), "{said}");
 }
 
-fn no_leftovers(folder: &Folder) {
+pub(super) fn no_leftovers(folder: &Folder) {
     let names = std::fs::read_dir(folder.0.path()).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    assert!(names.into_iter().all(|name| !name.contains(".kbz-new")));
+    let left: Vec<String> = names.filter(|name| name.contains(".kbz")).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -1,0 +1,283 @@
+//! `up` and `destroy`: a plan shown, agreed to and carried out.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serialize;
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::{Call, Head, as_json};
+use crate::cli::args::{ABANDONED, FAILED, STOPPED, View};
+use crate::cli::error::Failed;
+use crate::cli::live::{Live, seconds};
+use crate::cli::looked::Looked;
+use crate::cli::preview::counted;
+use crate::cli::recovery;
+use crate::cli::row::Row;
+use crate::cli::screen::Screen;
+use crate::cli::signal;
+use crate::cli::timings::Phase;
+use crate::cli::way::{Purpose, Way};
+use crate::effect::{Progress, RunContext};
+use crate::exec::{Cancel, Failure, FailureKind, Limits, Run, RunOutcome};
+use crate::plan::{Plan, Request, Stuck};
+use crate::program::EnvironmentKind;
+use crate::resource::Op;
+use crate::state::{Ended, LockedStore};
+
+/// What is about to be done, as JSON.
+#[derive(Serialize)]
+struct Planned<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    command: &'a str,
+    kept: usize,
+    create: usize,
+    update: usize,
+    replace: usize,
+    delete: usize,
+    adopt: usize,
+    run: usize,
+    switchover: usize,
+    stuck: &'a [Stuck],
+}
+
+/// What the stack offers when it is as declared, as JSON.
+#[derive(Serialize)]
+struct Offered<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    outputs: BTreeMap<&'a str, String>,
+}
+
+impl Call<'_> {
+    /// `up` and `destroy`.
+    pub(in crate::cli) async fn change(
+        &self,
+        request: Request,
+        view: View,
+        fail_fast: bool,
+    ) -> Result<ExitCode, Failed> {
+        let session = &self.session;
+        let mut store = session.store().lock()?;
+        let (command, purpose) = match request {
+            Request::Up => ("up", Purpose::Make(&store)),
+            Request::Destroy => ("destroy", Purpose::Change(&store)),
+        };
+        let way = self.way(purpose).await?;
+        let looked = session
+            .look(&way.interpreter, store.records(), request)
+            .await?;
+        self.recovered(&mut store, &looked)?;
+        let picture = self.drawn(&looked, &way, command, view);
+        self.screen.say(picture.trim_end());
+        self.tell_plan(command, &looked.plan, &way)?;
+        let title = format!(
+            "{command} · {} · {}",
+            session.graph.stack(),
+            session.label()
+        );
+        if looked.plan.is_empty() {
+            store.settle(looked.plan.kept.values(), &looked.plan.forgotten)?;
+            self.tell_times(&title)?;
+            return self.offer(request, &way);
+        }
+        looked.proved(self.screen)?;
+        if !looked.plan.steps.is_empty() {
+            self.agreed(command)?;
+        }
+        let stuck = looked.plan.stuck.len();
+        let limits = Limits {
+            parallel: self.common.parallel,
+            fail_fast,
+            ..Limits::default()
+        };
+        let outcome = self
+            .carry_out(&way, looked.plan, store, limits, &title)
+            .await?;
+        let last = closing(&outcome, &title, stuck).draw(self.screen.style);
+        self.screen.say(&last);
+        self.tell_times(&title)?;
+        match outcome.ended {
+            Ended::Stopped => Ok(ExitCode::from(STOPPED)),
+            Ended::Abandoned => Ok(ExitCode::from(ABANDONED)),
+            Ended::Complete if outcome.is_success() && stuck == 0 => self.offer(request, &way),
+            Ended::Complete => Ok(ExitCode::from(FAILED)),
+        }
+    }
+
+    /// Carries a plan out under the eyes of a person; Ctrl-C once finishes what runs, twice leaves.
+    async fn carry_out(
+        &self,
+        way: &Way,
+        plan: Plan,
+        store: LockedStore,
+        limits: Limits,
+        title: &str,
+    ) -> Result<RunOutcome, Failed> {
+        let cancel = Cancel::new();
+        let watch = signal::watch(&cancel)?;
+        let context = RunContext {
+            stack: self.session.graph.stack().clone(),
+            run: run_number(store.next_run()),
+            vault: Arc::new(self.session.program.vault.clone()),
+            progress: Progress::none(),
+            cancel: cancel.leave().clone(),
+        };
+        let mut live = Live::new(self.screen, title.to_owned(), plan.steps.len());
+        let (events, mut heard) = unbounded_channel();
+        let run = Run::new(plan, Arc::clone(&way.interpreter), store, context, limits);
+        let showing = async {
+            while let Some(event) = heard.recv().await {
+                self.session.timings.heard(&event);
+                live.show(&event);
+            }
+            live.finish();
+        };
+        let begun = Instant::now();
+        let (outcome, ()) = tokio::join!(run.start(events, cancel), showing);
+        self.session.timings.over(Phase::CarriedOut, begun);
+        watch.abort();
+        Ok(outcome?)
+    }
+
+    /// Tells where the time went, in a line and as the picture that was asked for.
+    fn tell_times(&self, title: &str) -> Result<(), Failed> {
+        let file = self.common.timings.as_deref();
+        self.session.timings.tell(title, file, self.screen)
+    }
+
+    /// Tells what an earlier run left open, and notes that it is settled.
+    fn recovered(&self, store: &mut LockedStore, looked: &Looked) -> Result<(), Failed> {
+        let Some(recovery) = store.recovery() else {
+            return Ok(());
+        };
+        let fates = recovery.judge(&looked.observation, &self.session.program.vault);
+        if !recovery.open.is_empty() {
+            let told = recovery::draw(&recovery, &fates, self.screen.style);
+            self.screen.say(told.trim_end());
+        }
+        store.recover(fates)?;
+        Ok(())
+    }
+
+    /// Asks before real hosts are changed; without a terminal it says which flag is missing.
+    fn agreed(&self, command: &str) -> Result<(), Failed> {
+        let environment = &self.session.environment;
+        if self.common.yes || !environment.confirm || environment.kind != EnvironmentKind::Hosts {
+            return Ok(());
+        }
+        if self.screen.json || !std::io::stdin().is_terminal() {
+            return Err(Failed::with_help(
+                "kbz::cli::confirm",
+                format!("`{command}` on `{}` needs a confirmation", environment.name),
+                "nobody can be asked here: add --yes",
+            ));
+        }
+        self.screen.say(&format!(
+            "type the name of the environment to go ahead: {}",
+            environment.name
+        ));
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line);
+        if read.is_ok() && line.trim() == environment.name {
+            return Ok(());
+        }
+        Err(Failed::new(
+            "kbz::cli::confirm",
+            "not confirmed: nothing was changed",
+        ))
+    }
+
+    /// The plan in numbers, for machines.
+    fn tell_plan(&self, command: &str, plan: &Plan, way: &Way) -> Result<(), Failed> {
+        if self.screen.json {
+            Screen::result(&as_json(&Planned {
+                head: self.head("planned", way),
+                command,
+                kept: plan.kept.len(),
+                create: plan.count(Op::Create),
+                update: plan.count(Op::Update),
+                replace: plan.count(Op::Replace),
+                delete: plan.count(Op::Delete),
+                adopt: plan.count(Op::Adopt),
+                run: plan.count(Op::Run),
+                switchover: plan.count(Op::Switchover),
+                stuck: &plan.stuck,
+            })?);
+        }
+        Ok(())
+    }
+
+    /// What the stack offers now, and where that is found on this machine.
+    fn offer(&self, request: Request, way: &Way) -> Result<ExitCode, Failed> {
+        if request == Request::Destroy {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let exports = &self.session.program.exports;
+        if self.screen.json {
+            let outputs = exports
+                .iter()
+                .map(|export| (export.name.as_str(), export.value.to_string()));
+            Screen::result(&as_json(&Offered {
+                head: self.head("offered", way),
+                outputs: outputs.collect(),
+            })?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let names = exports.iter().map(|export| export.name.len());
+        let width = names.max().unwrap_or_default();
+        for export in exports {
+            let value = export.value.to_string();
+            let here = way
+                .published
+                .iter()
+                .find(|(inside, _)| value.contains(&inside.to_string()));
+            let mut row = Row::text(format!("{:width$}  {value}", export.name)).indent(1);
+            if let Some((_, outside)) = here {
+                row = row.note(format!("from this machine: {outside}"));
+            }
+            self.screen.say(&row.draw(self.screen.style));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The number of a run: it rises even where the operator's memory was lost, because the hosts
+/// refuse what an older run asks.
+fn run_number(next: u64) -> u64 {
+    let now = jiff::Timestamp::now().as_second();
+    next.max(u64::try_from(now).unwrap_or_default())
+}
+
+/// The last line of a run.
+fn closing(outcome: &RunOutcome, title: &str, stuck: usize) -> Row {
+    let elapsed = seconds(u64::try_from(outcome.elapsed.as_millis()).unwrap_or(u64::MAX));
+    let done = outcome.done.len();
+    if outcome.is_success() && stuck == 0 {
+        let note = format!("{} in {elapsed}", counted(done, "step"));
+        return Row::check(true, title).note(note);
+    }
+    let left = |failure: &&Failure| failure.kind == FailureKind::Cancelled;
+    let under_way = outcome.failed.values().filter(left).count();
+    let mut counts = vec![format!("{done} done")];
+    for (count, word) in [
+        (outcome.failed.len() - under_way, "failed"),
+        (under_way, "left under way"),
+        (outcome.skipped.len() + stuck, "waiting"),
+    ] {
+        if count > 0 {
+            counts.push(format!("{count} {word}"));
+        }
+    }
+    let next = match outcome.ended {
+        Ended::Complete => "run it again: done work is not repeated",
+        Ended::Stopped => "stopped as asked; run it again to go on",
+        Ended::Abandoned => "left at once; the next run looks at what was under way",
+    };
+    let note = format!("{} in {elapsed} · {next}", counts.join(" · "));
+    Row::check(false, title).note(note)
+}

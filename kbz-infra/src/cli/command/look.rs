@@ -1,0 +1,76 @@
+//! Commands that read the world and change nothing: `preview`, `why`, `doctor`.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::{Call, Head, as_json};
+use crate::cli::args::{FAILED, PENDING, View};
+use crate::cli::error::Failed;
+use crate::cli::screen::Screen;
+use crate::cli::{doctor, why};
+use crate::plan::Plan;
+
+/// A plan as JSON.
+#[derive(Serialize)]
+struct Previewed<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    plan: &'a Plan,
+}
+
+impl Call<'_> {
+    /// `preview`.
+    pub(in crate::cli) async fn preview(
+        &self,
+        view: View,
+        detailed: bool,
+    ) -> Result<ExitCode, Failed> {
+        let (way, looked) = self.look().await?;
+        if self.screen.json {
+            Screen::result(&as_json(&Previewed {
+                head: self.head("previewed", &way),
+                plan: &looked.plan,
+            })?);
+        } else {
+            Screen::result(&self.drawn(&looked, &way, "preview", view));
+        }
+        looked.proved(self.screen)?;
+        Ok(
+            match (looked.plan.is_empty(), looked.plan.stuck.is_empty()) {
+                (true, _) => ExitCode::SUCCESS,
+                (_, false) => ExitCode::from(FAILED),
+                _ if detailed => ExitCode::from(PENDING),
+                _ => ExitCode::SUCCESS,
+            },
+        )
+    }
+
+    /// `why`.
+    pub(in crate::cli) async fn why(&self, resource: &str) -> Result<ExitCode, Failed> {
+        let urn = why::declared(&self.session.graph, resource)?;
+        let (way, looked) = self.look().await?;
+        way.tell_remark();
+        let answer = why::Answer::of(&urn, &self.session.graph, &looked.plan);
+        Screen::result(&if self.screen.json {
+            as_json(&answer)?
+        } else {
+            answer.draw(self.screen.result_style)
+        });
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// `doctor`.
+    pub(in crate::cli) async fn doctor(&self) -> Result<ExitCode, Failed> {
+        let (way, looked) = self.look().await?;
+        way.tell_remark();
+        let checks = doctor::checks(&self.session, &looked);
+        Screen::result(&doctor::draw(&checks, self.screen));
+        let well = checks.iter().all(|check| check.fault.is_none());
+        Ok(if well {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(FAILED)
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! The commands, each on one opened program.
+
+mod change;
+mod look;
+mod tell;
+
+use serde::Serialize;
+
+use super::args::{Common, View};
+use super::error::Failed;
+use super::looked::Looked;
+use super::preview::{self, Heading};
+use super::rehearsal::Rehearsal;
+use super::screen::Screen;
+use super::session::Session;
+use super::way::{self, Purpose, Way};
+use crate::plan::Request;
+
+/// The version of what the command line itself writes as JSON.
+const SCHEMA: u32 = 1;
+
+/// A command that was typed: the program in its environment, and where to write.
+pub(super) struct Call<'a> {
+    pub(super) session: Session,
+    pub(super) lab: Option<&'a dyn Rehearsal>,
+    pub(super) common: &'a Common,
+    pub(super) screen: Screen,
+}
+
+impl Call<'_> {
+    /// Shows what the program is warned of.
+    pub(super) fn warn(&self) {
+        let mut report = crate::diag::Report::new();
+        for warning in &self.session.program.warnings {
+            report.push(warning.clone());
+        }
+        if !self.screen.json {
+            self.screen.findings(&report);
+        }
+    }
+
+    /// The way to the hosts.
+    async fn way(&self, purpose: Purpose<'_>) -> Result<Way, Failed> {
+        way::find(&self.session, self.lab, purpose, self.screen).await
+    }
+
+    /// Finds the way, and reads and plans along it.
+    async fn look(&self) -> Result<(Way, Looked), Failed> {
+        let way = self.way(Purpose::Look).await?;
+        let remembered = self.session.store().read()?.records;
+        let looked = self
+            .session
+            .look(&way.interpreter, &remembered, Request::Up)
+            .await?;
+        Ok((way, looked))
+    }
+
+    fn drawn(&self, looked: &Looked, way: &Way, command: &str, view: View) -> String {
+        let heading = Heading {
+            command: command.to_owned(),
+            environment: self.session.label(),
+            hosts: self.session.hosts().len(),
+            objects: self.session.graph.len(),
+            elapsed: Some(looked.elapsed),
+            remark: way.remark.clone(),
+        };
+        let detail = preview::Detail {
+            expand: view.expand,
+            contents: view.contents,
+        };
+        let style = match command {
+            "preview" => self.screen.result_style,
+            _ => self.screen.style,
+        };
+        preview::draw(&looked.plan, &self.session.graph, &heading, detail, style)
+    }
+
+    /// What every JSON line of the command line itself begins with.
+    fn head<'b>(&'b self, event: &'b str, way: &Way) -> Head<'b> {
+        Head {
+            schema: SCHEMA,
+            event,
+            stack: self.session.graph.stack().as_str(),
+            environment: &self.session.environment.name,
+            simulated: way.remark.is_some(),
+        }
+    }
+}
+
+/// What every JSON line of the command line itself begins with.
+#[derive(Serialize)]
+struct Head<'a> {
+    schema: u32,
+    event: &'a str,
+    stack: &'a str,
+    environment: &'a str,
+    /// Whether the hosts are a model.
+    simulated: bool,
+}
+
+/// A value as one line of JSON.
+fn as_json(value: &impl Serialize) -> Result<String, Failed> {
+    let mut text = serde_json::to_string(value)
+        .map_err(|error| Failed::new("kbz::cli::json", error.to_string()))?;
+    text.push('\n');
+    Ok(text)
+}

@@ -1,0 +1,81 @@
+//! What a look at the world gave: what was seen, what is to be done, and whether the order of it
+//! is proved.
+
+use std::time::Duration;
+
+use super::error::Failed;
+use super::screen::Screen;
+use crate::diag::Report;
+use crate::lint;
+use crate::plan::Plan;
+use crate::probe::Observation;
+use crate::resource::Group;
+
+/// What looking at the world gave.
+pub(super) struct Looked {
+    pub(super) plan: Plan,
+    pub(super) observation: Observation,
+    pub(super) elapsed: Duration,
+    /// What stands against the order of the plan.
+    proof: Report,
+}
+
+impl Looked {
+    /// A plan, made for `groups` from what was seen.
+    pub(super) fn new(
+        plan: Plan,
+        observation: Observation,
+        groups: &[Group],
+        elapsed: Duration,
+    ) -> Self {
+        let proof = lint::plan_observed(&plan, groups, &observation);
+        Self {
+            plan,
+            observation,
+            elapsed,
+            proof,
+        }
+    }
+
+    /// Refuses a plan whose order cannot be proved safe; tells what is only odd about it.
+    pub(super) fn proved(&self, screen: Screen) -> Result<(), Failed> {
+        if self.proof.has_errors() {
+            return Err(Failed(self.proof.clone()));
+        }
+        if !screen.json {
+            screen.findings(&self.proof);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::Color;
+    use super::*;
+    use crate::lint::testkit::{GOOD, group, parsed};
+
+    fn refused(lines: &str) -> Vec<String> {
+        let plan = parsed(lines);
+        let looked = Looked::new(plan, Observation::default(), &[group()], Duration::ZERO);
+        match looked.proved(Screen::of_process(Color::Never, true)) {
+            Ok(()) => Vec::new(),
+            Err(Failed(report)) => {
+                let codes = report.findings().iter();
+                codes.map(|finding| finding.code.to_string()).collect()
+            }
+        }
+    }
+
+    #[test]
+    fn a_plan_goes_on_only_with_its_proof() {
+        assert_eq!(refused(GOOD), [""; 0]);
+        let two_at_once = "gate\nrestart db-3 after 0\nrestart db-2 after 0\ngate after 1,2";
+        assert_eq!(refused(two_at_once), ["kbz::plan::overlap"]);
+    }
+
+    #[test]
+    fn what_is_only_odd_stops_nothing() {
+        assert_eq!(refused("docker db-2"), [""; 0]);
+    }
+}

@@ -1,0 +1,269 @@
+//! Every write, and the record of what a write has made.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::file::{Owner, PreImage};
+use super::gate::Gate;
+use super::goal::{DatabaseGoal, RoleGoal};
+use super::impact::Impact;
+use super::unit::UnitVerb;
+use crate::ident::{HostName, Urn};
+use crate::model::{BuildContext, ContainerSpec, FirewallRule, load_balancer};
+use crate::probe::{Entry, Probe, Site};
+use crate::secret::{KeyedHash, Text};
+
+/// One change of the world, decided in advance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Effect {
+    /// Where it happens.
+    pub site: Site,
+    /// What happens.
+    pub action: Action,
+}
+
+impl Effect {
+    /// An effect at `site`.
+    pub fn new(site: Site, action: Action) -> Self {
+        Self { site, action }
+    }
+
+    /// An effect on a host.
+    pub fn on(host: &HostName, action: Action) -> Self {
+        Self::new(Site::Host(host.clone()), action)
+    }
+}
+
+/// Everything that can be done. Each action is idempotent: done twice, it is as done once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Writes a file beside its place, validates it with its real consumer, renames it.
+    WriteFile {
+        /// An absolute path.
+        path: String,
+        /// The content.
+        content: Text,
+        /// Permission bits.
+        mode: u32,
+        /// Owner and group.
+        owner: Owner,
+        /// What must be there for the write to go ahead.
+        expect: PreImage,
+        /// A command that must accept the new content; `{}` stands for the file's path.
+        validate: Option<Vec<String>>,
+        /// Whether the immutable attribute protects the file (`chattr +i`).
+        immutable: bool,
+    },
+    /// Removes a file; one that is gone is fine.
+    RemoveFile {
+        /// An absolute path.
+        path: String,
+        /// What must be there for the removal to go ahead.
+        expect: PreImage,
+    },
+    /// Makes a directory and its parents, or sets owner and mode of the one there.
+    MakeDirectory {
+        /// An absolute path.
+        path: String,
+        /// Permission bits.
+        mode: u32,
+        /// Owner and group.
+        owner: Owner,
+    },
+    /// Removes a directory.
+    RemoveDirectory {
+        /// An absolute path.
+        path: String,
+        /// With all that is in it; otherwise a directory that is not empty stays, as a success.
+        recursive: bool,
+    },
+    /// Tells systemd what to do with a unit.
+    Systemd {
+        /// What.
+        verb: UnitVerb,
+        /// The unit's full name.
+        unit: String,
+    },
+    /// Sets a kernel parameter's running value.
+    SetSysctl {
+        /// Such as `vm.swappiness`.
+        key: String,
+        /// The value, as `sysctl` writes it.
+        value: String,
+    },
+    /// Ends the use of all swap areas, and takes them out of `/etc/fstab`.
+    SwapOff {},
+    /// Loads a kernel module.
+    LoadModule {
+        /// The module's name.
+        name: String,
+    },
+    /// Adds a rule to UFW.
+    AllowTraffic(FirewallRule),
+    /// Removes a rule from UFW; one that is gone is fine.
+    RevokeTraffic(FirewallRule),
+    /// Switches UFW on with "deny incoming" as its default; SSH must be allowed before.
+    EnableFirewall {},
+    /// Builds an image on the operator's machine from a context; one with the tag is kept.
+    BuildImage(BuildContext),
+    /// Brings an image from the operator's machine to a host's Docker engine.
+    ShipImage {
+        /// Repository and tag.
+        reference: String,
+        /// Users whose ids are noted in the host's registry, for owners of files.
+        users: Vec<String>,
+    },
+    /// Removes an image that no container uses.
+    RemoveImage {
+        /// Repository and tag.
+        reference: String,
+    },
+    /// Creates a container, without starting it.
+    CreateContainer(Box<ContainerSpec>),
+    /// Starts a container.
+    StartContainer {
+        /// The container's name.
+        name: String,
+    },
+    /// Stops and removes a container; one that is gone is fine.
+    RemoveContainer {
+        /// The container's name.
+        name: String,
+        /// Seconds between the request to stop and the kill.
+        grace: u32,
+    },
+    /// Notes in the host's registry what a service was last started or reloaded with.
+    Stamp {
+        /// The name of the stamp.
+        name: String,
+        /// What it was.
+        value: KeyedHash,
+    },
+    /// Forgets a stamp.
+    RemoveStamp {
+        /// The name of the stamp.
+        name: String,
+    },
+    /// Notes an object in the host's registry, for kinds that can carry no mark themselves.
+    Mark(Box<Record>),
+    /// Forgets an object in the host's registry.
+    Unmark(Urn),
+    /// Creates or alters a role.
+    SetRole(RoleGoal),
+    /// Drops a role.
+    DropRole {
+        /// The role's name.
+        name: String,
+    },
+    /// Creates a database, or alters its owner.
+    SetDatabase(DatabaseGoal),
+    /// Drops a database, with all that is in it.
+    DropDatabase {
+        /// The database's name.
+        name: String,
+    },
+    /// Installs or updates an extension.
+    SetExtension {
+        /// The database to install it in.
+        database: String,
+        /// The extension's name.
+        name: String,
+        /// The version to update to; `None` takes what the server's files offer.
+        version: Option<String>,
+    },
+    /// Drops an extension.
+    DropExtension {
+        /// The database that it is installed in.
+        database: String,
+        /// The extension's name.
+        name: String,
+    },
+    /// Merges a patch into a cluster's dynamic configuration (`PATCH /config`).
+    PatchDcs {
+        /// The patch: a null removes a key.
+        patch: serde_json::Value,
+    },
+    /// Moves the leader to another member, planned (`POST /switchover`).
+    Switchover {
+        /// The member that leads now.
+        leader: String,
+        /// The member to lead next; `None` leaves the choice to Patroni.
+        candidate: Option<String>,
+    },
+    /// Restarts PostgreSQL on one member where a parameter waits for it (`POST /restart`).
+    RestartMember {
+        /// The member's name.
+        member: String,
+        /// The parameters that wait for it, or will once the member has noticed their change;
+        /// none where it only says that some do.
+        parameters: Vec<String>,
+        /// Whether the leader has to restart first, where it stands: a standby keeps the larger
+        /// value of some parameters until its leader runs with the smaller one.
+        leader_first: bool,
+    },
+    /// Carries out one change of a Hetzner load balancer.
+    ChangeLoadBalancer {
+        /// The load balancer's name, unique in its project.
+        name: String,
+        /// What changes.
+        change: Box<load_balancer::LoadBalancerChange>,
+    },
+    /// Deletes a Hetzner load balancer that bears this stack's label, protected from deletion
+    /// or not; one that is gone is fine, one of others is refused.
+    DeleteLoadBalancer {
+        /// The load balancer's name.
+        name: String,
+    },
+    /// Waits until a condition holds.
+    Gate(Gate),
+}
+
+/// What is remembered of a managed object, in the operator's state and in the registry of the
+/// host that holds it. Enough to take it away without the program that made it. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The object.
+    pub urn: Urn,
+    /// What it was made to be.
+    pub goal: KeyedHash,
+    /// How it is taken away. Shared, because a record stands in many places at once.
+    pub removal: Arc<Removal>,
+    /// What it depended on; removals go the other way.
+    pub depends_on: BTreeSet<Urn>,
+    /// Whether it must never be deleted.
+    pub protect: bool,
+}
+
+/// How an object is taken away.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Removal {
+    /// What tells whether it is there at all.
+    pub probes: Vec<Probe>,
+    /// What takes it away; none for what goes with its surroundings.
+    pub effects: Vec<Effect>,
+    /// What it does to the service when it goes.
+    #[serde(default)]
+    pub impact: Impact,
+}
+
+impl From<&Record> for Entry {
+    fn from(record: &Record) -> Self {
+        Self {
+            urn: record.urn.clone(),
+            goal: record.goal.clone(),
+            probes: record.removal.probes.clone(),
+            record: serde_json::to_string(record).expect("a record is plain data"),
+        }
+    }
+}
+
+impl TryFrom<&Entry> for Record {
+    type Error = serde_json::Error;
+
+    fn try_from(entry: &Entry) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(&entry.record)
+    }
+}

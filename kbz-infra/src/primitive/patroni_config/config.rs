@@ -1,0 +1,206 @@
+//! The dynamic configuration itself.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::merge::Difference;
+use super::parameters::{ImpactClass, RestartParameters};
+use crate::effect::Removal;
+use crate::effect::{Action, Effect};
+use crate::ident::{Digest, Urn};
+use crate::probe::{Dcs, PatroniAccess, Probe, Site};
+use crate::resource::{Change, Context, Detail, Impact, Op, PlanError, Planned, Reason, Resource};
+
+/// The key of the owner's mark.
+const MARK: &str = "kbz";
+
+/// The way to the parameters of PostgreSQL.
+const PARAMETERS: [&str; 2] = ["postgresql", "parameters"];
+
+/// The dynamic configuration of a Patroni cluster.
+#[derive(Debug, Clone)]
+pub struct PatroniConfig {
+    pub(super) access: PatroniAccess,
+    pub(super) goal: Value,
+    pub(super) restarting: RestartParameters,
+}
+
+impl PatroniConfig {
+    /// The kind's name in addresses.
+    pub const KIND: &'static str = "patroni-config";
+
+    /// The configuration of a cluster; a null means that a key must not be there.
+    pub fn of(cluster: &PatroniAccess, goal: Value) -> Self {
+        Self {
+            access: cluster.clone(),
+            goal,
+            restarting: RestartParameters::of_major(17),
+        }
+    }
+
+    /// The major version whose parameters are meant. Default: 17.
+    pub fn for_postgres(mut self, major: u32) -> Self {
+        self.restarting = RestartParameters::of_major(major);
+        self
+    }
+
+    /// Which parameters need a restart, where the version alone does not tell.
+    pub fn restarting_on(mut self, parameters: RestartParameters) -> Self {
+        self.restarting = parameters;
+        self
+    }
+
+    pub(super) fn site(&self) -> Site {
+        Site::Patroni(self.access.clone())
+    }
+
+    fn mark(&self, context: &Context<'_>) -> Value {
+        json!({"stack": context.stack(), "keys": super::merge::declared(&self.goal)})
+    }
+
+    /// What a change of one key takes.
+    fn class(&self, difference: &Difference) -> ImpactClass {
+        match difference.path.as_slice() {
+            [first, second, parameter] if [first, second] == PARAMETERS => {
+                self.restarting.class(parameter)
+            }
+            _ => ImpactClass::Reload,
+        }
+    }
+
+    fn change(
+        &self,
+        context: &Context<'_>,
+        op: Op,
+        reasons: Vec<Reason>,
+        differences: &[Difference],
+    ) -> Change {
+        let mut patch = super::merge::patch(differences);
+        super::merge::put(&mut patch, &[MARK.to_owned()], self.mark(context));
+        Change {
+            op,
+            reasons,
+            impact: Impact::None,
+            effects: vec![Effect::new(self.site(), Action::PatchDcs { patch })],
+            details: Vec::new(),
+        }
+    }
+
+    fn create(&self, context: &Context<'_>) -> Change {
+        let all = super::merge::differences(&Value::Null, &self.goal, &BTreeSet::new());
+        self.change(context, Op::Create, vec![Reason::Missing], &all)
+    }
+
+    fn update(&self, context: &Context<'_>, found: &Value) -> Result<Option<Change>, PlanError> {
+        let mark = found.get(MARK);
+        self.judge_owner(context, mark)?;
+        let differences = self.differences(context, found, mark);
+        if differences.is_empty() {
+            let unmarked = mark != Some(&self.mark(context));
+            return Ok(
+                unmarked.then(|| self.change(context, Op::Adopt, vec![Reason::Unmarked], &[]))
+            );
+        }
+        let reasons = differences.iter().map(reason).collect();
+        let restarting = differences
+            .iter()
+            .filter(|difference| self.class(difference) == ImpactClass::Restart);
+        let details = restarting.map(|difference| {
+            let name = difference.name();
+            Detail::Note(format!("{name} takes effect when each member restarts"))
+        });
+        Ok(Some(Change {
+            impact: Impact::Reload,
+            details: details.collect(),
+            ..self.change(context, Op::Update, reasons, &differences)
+        }))
+    }
+
+    /// The keys whose change takes effect when each member restarts.
+    pub(super) fn restarting(&self, context: &Context<'_>) -> Result<Vec<Difference>, PlanError> {
+        let found = context.read(&self.site(), &Dcs {})?;
+        let Some(found) = found.and_then(|found| found.0.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        let mut differences = self.differences(context, found, found.get(MARK));
+        differences.retain(|difference| self.class(difference) == ImpactClass::Restart);
+        Ok(differences)
+    }
+
+    fn differences(
+        &self,
+        context: &Context<'_>,
+        found: &Value,
+        mark: Option<&Value>,
+    ) -> Vec<Difference> {
+        let keys = mark
+            .and_then(|mark| mark.get("keys"))
+            .and_then(Value::as_array);
+        let once: BTreeSet<String> = keys
+            .into_iter()
+            .flatten()
+            .filter_map(|key| key.as_str().map(str::to_owned))
+            .collect();
+        let mut differences = super::merge::differences(found, &self.goal, &once);
+        differences.retain(|difference| !context.ignores(&difference.path.join(".")));
+        differences
+    }
+
+    fn judge_owner(&self, context: &Context<'_>, mark: Option<&Value>) -> Result<(), PlanError> {
+        let owner = mark
+            .and_then(|mark| mark.get("stack"))
+            .and_then(Value::as_str);
+        match owner {
+            Some(owner) if owner != context.stack() => Err(PlanError::Refused {
+                what: format!("cluster {} belongs to stack {owner}", self.access.scope),
+                help: "give this cluster another name, or manage it by that stack".to_owned(),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// A value in words.
+pub(super) fn text(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None => "none".to_owned(),
+    }
+}
+
+pub(super) fn reason(difference: &Difference) -> Reason {
+    let (old, new) = (difference.old.as_ref(), difference.new.as_ref());
+    Reason::field(difference.path.join("."), text(old), text(new))
+}
+
+impl Resource for PatroniConfig {
+    fn urn(&self) -> Urn {
+        Urn::global(Self::KIND, &self.access.scope)
+    }
+
+    fn probes(&self) -> Vec<Probe> {
+        vec![Probe::at(&self.site(), Dcs {})]
+    }
+
+    fn plan(&self, context: &Context<'_>) -> Result<Planned, PlanError> {
+        let found = context.read(&self.site(), &Dcs {})?;
+        let change = match found.and_then(|found| found.0.as_ref()) {
+            None => Some(self.create(context)),
+            Some(found) => self.update(context, found)?,
+        };
+        Ok(Planned {
+            goal: context.keyed(&Digest::of(self.goal.to_string())),
+            change,
+        })
+    }
+
+    fn removal(&self) -> Removal {
+        Removal::default()
+    }
+
+    fn summary(&self) -> String {
+        format!("{} keys", super::merge::declared(&self.goal).len())
+    }
+}

@@ -1,0 +1,5 @@
+use kbz_infra::prelude::*;
+
+fn main() {
+    let _ = PatroniCluster::new("keybuzz-pg").dcs(Raft::voters::<4>());
+}

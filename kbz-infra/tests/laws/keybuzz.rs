@@ -1,0 +1,105 @@
+//! The real components on modelled hosts: made, rolled, without their leader, taken away. Every
+//! plan that an operator makes here has the proof of its order (`Rig::try_plan`).
+
+use std::path::Path;
+
+use kbz_infra::ident::HostName;
+use kbz_infra::plan::{Plan, Request};
+use kbz_infra::prelude::*;
+use kbz_infra::program::Settings;
+use kbz_infra::resource::{Impact, Op};
+use kbz_infra::sim::World;
+
+use crate::rig::{Rig, stack};
+use crate::system::System;
+
+/// Bytes of a data disk.
+const DISK: u64 = 40 << 30;
+
+/// The whole system, with a version of Patroni; its credentials are in `folder`.
+fn program(patroni: &str, folder: &Path) -> Program {
+    let settings = Settings {
+        credentials: Some(folder.join("postgres.env")),
+        ..Settings::new("../stacks")
+    };
+    let mut stack = Stack::new(stack(), settings);
+    declare(&mut stack, patroni).unwrap();
+    stack.finish().unwrap()
+}
+
+fn declare(stack: &mut Stack, patroni: &str) -> Result<()> {
+    let system = System::of(stack)?;
+    let image = PatroniImage::new(system.pins.postgres()?).patroni(patroni);
+    let image = stack.add(image.with(PgVector));
+    let cluster = system.bare_cluster(stack);
+    stack.add_each(&system.db, |host| {
+        PatroniNode::on(host).cluster(&cluster).image(&image)
+    });
+    let haproxy = system.haproxy(stack)?;
+    let write = HaproxyFrontend::new("pg_write", 5432).on(&haproxy);
+    let write = stack.add(write.to_primary_of(&cluster));
+    system.pooler(stack, &write)?;
+    System::entry(stack, &haproxy, &write);
+    Ok(())
+}
+
+/// An operator before empty hosts, each with its data disk.
+fn rig(program: &Program) -> Rig {
+    let used: Vec<&Host> = program
+        .hosts
+        .iter()
+        .filter(|host| host.role != Role::Install)
+        .collect();
+    let addresses = used.iter().map(|host| (host.name.clone(), host.address));
+    let world = World::empty(stack(), addresses).with(|universe| {
+        for host in &used {
+            for path in ["/opt/keybuzz/postgres/data", "/opt/keybuzz/haproxy/data"] {
+                universe.mount(&host.name, path, "xfs", DISK);
+            }
+        }
+    });
+    let mut rig = Rig::new(world, used.iter().map(|host| host.name.clone()));
+    rig.vault = program.vault.clone().into();
+    rig
+}
+
+fn leader(rig: &Rig) -> HostName {
+    let leader = rig
+        .world
+        .change(|world| world.leader("keybuzz-pg").cloned());
+    leader.expect("somebody leads")
+}
+
+fn disturbed(plan: &Plan) -> usize {
+    let steps = plan.steps.iter();
+    steps
+        .filter(|step| step.disturbs.is_some() && step.impact >= Impact::Restart)
+        .count()
+}
+
+#[test]
+fn every_plan_of_the_real_system_is_proved() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = program("4.1.5", folder.path());
+    let mut rig = rig(&first);
+    // The first creation disturbs nobody: there is nobody yet.
+    assert_eq!(disturbed(&rig.up(&first)), 0);
+    // Another image is a roll of all three, the leader last.
+    let second = program("4.1.6", folder.path());
+    let plan = rig.up(&second);
+    assert!(disturbed(&plan) >= 3, "{}", crate::rig::shown(&plan));
+    assert_eq!(plan.count(Op::Switchover), 1);
+    // Without its leader: what is left can still be planned.
+    let lost = leader(&rig);
+    rig.world.change(|world| world.power_off(&lost));
+    let plan = rig.plan(&first);
+    assert!(
+        plan.stuck
+            .iter()
+            .any(|stuck| stuck.urn.host() == Some(&lost))
+    );
+    rig.world.change(|world| world.power_on(&lost));
+    // All goes at once.
+    let plan = rig.try_plan(&second, Request::Destroy).unwrap();
+    assert!(plan.count(Op::Delete) > 0);
+}

@@ -1,0 +1,8 @@
+//! The real program as a person meets it, on simulated hosts: no Docker, no network.
+
+#![allow(clippy::disallowed_methods, reason = "a test prepares its own world")]
+
+mod folder;
+mod mistakes;
+mod refused;
+mod simulated;

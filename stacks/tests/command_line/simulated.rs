@@ -1,0 +1,135 @@
+//! The same program against modelled hosts: no Docker, no network.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use crate::folder::{Folder, code, said, told};
+use rustix::process::{Pid, Signal, kill_process};
+
+#[test]
+fn what_was_made_is_there_the_next_time_and_every_screen_says_that_it_is_simulated() {
+    let folder = Folder::new();
+    let first = folder.run(&["up", "--env", "sim"]);
+    assert_eq!(code(&first), 0, "{}", said(&first));
+    assert!(said(&first).contains("✓ up · keybuzz · sim (simulated)"));
+
+    let again = folder.run(&["up", "--env", "sim"]);
+    assert!(said(&again).starts_with("✓ no changes"), "{}", said(&again));
+    let preview = folder.run(&["preview", "--env", "sim", "--detailed-exitcode"]);
+    assert_eq!(code(&preview), 0, "{}", told(&preview));
+    for words in [
+        &["preview"][..],
+        &["doctor"],
+        &["outputs"],
+        &["why", "container@db-master-01:patroni"],
+        &["state", "list"],
+        &["graph"],
+        &["render"],
+        &["outputs", "--json"],
+        &["destroy"],
+    ] {
+        let output = folder.run(&[words, &["--env", "sim"]].concat());
+        assert_eq!(code(&output), 0, "{words:?}: {}", said(&output));
+        let all = said(&output) + &told(&output);
+        assert!(all.contains("simulated"), "{words:?}: {all}");
+    }
+    let gone = folder.run(&["preview", "--env", "sim"]);
+    assert!(told(&gone).contains("nothing serves yet") || told(&gone).contains("to create"));
+}
+
+#[test]
+fn machines_read_one_json_value_a_line_and_whether_the_hosts_are_simulated() {
+    let folder = Folder::new();
+    for words in [
+        &["preview"][..],
+        &["up"],
+        &["up"],
+        &["doctor"],
+        &["state", "list"],
+    ] {
+        let output = folder.run(&[words, &["--env", "sim", "--json"]].concat());
+        assert_eq!(code(&output), 0, "{words:?}: {}", said(&output));
+        let told = told(&output);
+        let values: Vec<serde_json::Value> = told
+            .lines()
+            .map(|line| serde_json::from_str(line).expect(line))
+            .collect();
+        let first = values.first().expect("at least one value");
+        if ["preview", "up"].contains(&words[0]) {
+            assert_eq!(first["simulated"], true, "{first}");
+            assert_eq!(first["schema"], 1, "{first}");
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_in_the_folder_of_the_state() {
+    let folder = Folder::new();
+    assert_eq!(code(&folder.run(&["up", "--env", "sim"])), 0);
+    let credentials = folder.read("lab/credentials/postgres.env");
+    let secrets: Vec<&str> = credentials
+        .lines()
+        .filter(|line| line.contains("PASS=") || line.contains("KEY="))
+        .filter_map(|line| Some(line.split_once('=')?.1.trim_matches(['\'', '"'])))
+        .collect();
+    assert!(secrets.len() > 3, "{}", credentials.len());
+    for entry in std::fs::read_dir(folder.path(".kbz/sim/keybuzz")).expect("the state") {
+        let path = entry.expect("a file").path();
+        let text = std::fs::read_to_string(&path).expect("text");
+        for secret in &secrets {
+            assert!(!text.contains(secret), "{} holds a secret", path.display());
+        }
+    }
+}
+
+/// Starts a slow `up` and waits until its first step is done.
+fn started(folder: &Folder) -> Child {
+    let mut child = folder
+        .program(&["up", "--env", "sim", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let mut lines = BufReader::new(child.stdout.as_mut().expect("piped")).lines();
+    let done = lines.any(|line| line.expect("text").contains("\"step-done\""));
+    assert!(done, "a step is done");
+    drop(lines);
+    child
+}
+
+fn press(child: &Child) {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    kill_process(pid.expect("a process"), Signal::INT).expect("it runs");
+}
+
+fn ended(mut child: Child) -> Option<i32> {
+    child.wait().expect("it ends").code()
+}
+
+#[test]
+fn ctrl_c_once_finishes_what_runs_and_twice_leaves_and_the_next_up_goes_on() {
+    let folder = Folder::new();
+    folder.slow_down();
+    let once = started(&folder);
+    press(&once);
+    assert_eq!(ended(once), Some(3));
+    let left = folder.run(&["preview", "--env", "sim"]);
+    assert!(!said(&left).contains("open"), "{}", said(&left));
+
+    let twice = started(&folder);
+    press(&twice);
+    std::thread::sleep(Duration::from_millis(120));
+    press(&twice);
+    assert_eq!(ended(twice), Some(130));
+
+    let mut killed = started(&folder);
+    killed.kill().expect("it runs");
+    killed.wait().expect("it ends");
+
+    let last = folder.run(&["up", "--env", "sim"]);
+    assert_eq!(code(&last), 0, "{}", said(&last));
+    assert!(said(&last).contains("the last run ended without saying so"));
+    let again = folder.run(&["preview", "--env", "sim", "--detailed-exitcode"]);
+    assert_eq!(code(&again), 0, "{}", told(&again));
+}

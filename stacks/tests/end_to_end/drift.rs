@@ -1,0 +1,212 @@
+//! What hands changed is shown by `preview` and put right by one `up`, kind by kind.
+
+use kbz_infra::host::hetzner::{HetznerClient, Patience};
+use kbz_infra::primitive::hetzner_lb::{LoadBalancerChange as Change, LoadBalancerState};
+use secrecy::SecretString;
+
+use crate::operator::Operator;
+
+/// One thing that a hand changes on a host.
+struct Hand {
+    kind: &'static str,
+    host: String,
+    script: &'static str,
+    /// What `preview` must say.
+    seen: &'static [&'static str],
+    /// What shows afterwards, without the program, that it is right again.
+    check: (&'static str, &'static str),
+}
+
+fn hands(operator: &Operator) -> Vec<Hand> {
+    let replicas = operator.replicas();
+    let hand = |kind, host: &str, script, seen, check| Hand {
+        kind,
+        host: host.to_owned(),
+        script,
+        seen,
+        check,
+    };
+    vec![
+        hand(
+            "file",
+            "haproxy-01",
+            "echo '# by hand' >> /etc/haproxy/haproxy.cfg",
+            &["file /etc/haproxy/haproxy.cfg", "-# by hand"],
+            ("grep -c 'by hand' /etc/haproxy/haproxy.cfg || true", "0"),
+        ),
+        hand(
+            "container",
+            "haproxy-02",
+            "docker rm -f pgbouncer",
+            &["+ container pgbouncer"],
+            ("docker inspect -f '{{.State.Running}}' pgbouncer", "true"),
+        ),
+        hand(
+            "sysctl",
+            replicas[0],
+            "sysctl -w vm.swappiness=60",
+            &["sysctl vm.swappiness"],
+            ("sysctl -n vm.swappiness", "1"),
+        ),
+        hand(
+            "unit, stopped",
+            replicas[1],
+            "systemctl stop patroni-docker.service",
+            &["unit patroni-docker.service", "does not run (inactive)"],
+            ("systemctl is-active patroni-docker.service", "active"),
+        ),
+        hand(
+            "unit, disabled",
+            "haproxy-02",
+            "systemctl disable haproxy-docker.service",
+            &["unit haproxy-docker.service", "enabled  disabled → enabled"],
+            ("systemctl is-enabled haproxy-docker.service", "enabled"),
+        ),
+        hand(
+            "unit, its file edited",
+            "haproxy-01",
+            "echo 'OOMScoreAdjust=7' >> /etc/systemd/system/pgbouncer-docker.service; \
+             systemctl daemon-reload",
+            &[
+                "file /etc/systemd/system/pgbouncer-docker.service",
+                "-OOMScoreAdjust=7",
+                "systemd knows  another unit file → this one",
+            ],
+            (
+                "systemctl show -p NeedDaemonReload --value pgbouncer-docker.service",
+                "no",
+            ),
+        ),
+        hand(
+            "firewall rule",
+            replicas[0],
+            "ufw delete allow from 10.0.0.0/24 to any port 8008 proto tcp",
+            &["+ firewall-rule 8008/tcp from 10.0.0.0/24"],
+            ("ufw status | grep -c '8008/tcp.*10.0.0.0/24'", "1"),
+        ),
+        hand(
+            "role, an attribute",
+            &operator.leader(),
+            "docker exec patroni psql -U postgres -qc 'ALTER ROLE kb_app CREATEDB'",
+            &["pg-role kb_app", "createdb  true → false"],
+            (
+                "docker exec patroni psql -U postgres -AtXqc \
+                 \"SELECT rolcreatedb FROM pg_roles WHERE rolname = 'kb_app'\"",
+                "f",
+            ),
+        ),
+        hand(
+            "role, a membership",
+            &operator.leader(),
+            "docker exec patroni psql -U postgres -qc 'REVOKE pg_monitor FROM kb_monitor'",
+            &["pg-role kb_monitor", "member_of  none → pg_monitor"],
+            (
+                "docker exec patroni psql -U postgres -AtXqc \
+                 \"SELECT pg_has_role('kb_monitor', 'pg_monitor', 'member')\"",
+                "t",
+            ),
+        ),
+    ]
+}
+
+/// Many hands at once: one preview, one repair.
+pub(crate) fn is_seen_and_repaired(operator: &Operator) {
+    let hands = hands(operator);
+    for hand in &hands {
+        operator.on(&hand.host, hand.script);
+    }
+    Balancer::of(operator).bend();
+    let said = operator.pending();
+    for hand in &hands {
+        for seen in hand.seen {
+            assert!(
+                said.contains(seen),
+                "{}: `{seen}` is not in:\n{said}",
+                hand.kind
+            );
+        }
+    }
+    for seen in [
+        "hetzner-lb lb-haproxy",
+        "target  none → 10.0.0.11",
+        "service  none → tcp 5433",
+    ] {
+        assert!(
+            said.contains(seen),
+            "load balancer: `{seen}` is not in:\n{said}"
+        );
+    }
+    operator.must(&["up"]);
+    for hand in &hands {
+        let (check, wanted) = hand.check;
+        let found = operator.on(&hand.host, check);
+        let found = found.lines().last().unwrap_or_default().trim();
+        assert_eq!(found, wanted, "{} on {}", hand.kind, hand.host);
+        println!("drift: {} on {}: seen, repaired", hand.kind, hand.host);
+    }
+    Balancer::of(operator).is_whole();
+    operator.settled();
+    operator.unchanged();
+}
+
+/// The load balancer, reached by its API without the program.
+struct Balancer(HetznerClient);
+
+const NAME: &str = "lb-haproxy";
+
+impl Balancer {
+    fn of(operator: &Operator) -> Self {
+        let access = operator.access();
+        let token = std::fs::read_to_string(&access.hetzner_token).expect("the lab's token");
+        let token = SecretString::from(token.trim().to_owned());
+        let api = access.hetzner_api.expect("a lab with a load balancer");
+        let client = HetznerClient::new(&api, token, Patience::default());
+        Self(client.expect("a client"))
+    }
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(work)
+    }
+
+    fn state(&self) -> LoadBalancerState {
+        let state = Self::run(self.0.read(NAME)).expect("an answer");
+        state.expect("the load balancer")
+    }
+
+    /// Removes a target and a service.
+    fn bend(&self) {
+        let state = self.state();
+        let target = state.targets.iter().find(|target| {
+            target
+                .private_ip
+                .is_some_and(|ip| ip.to_string() == "10.0.0.11")
+        });
+        let target = target.expect("the first haproxy host");
+        let service = state
+            .services
+            .iter()
+            .find(|service| service.listen_port == 5433);
+        let changes = [
+            Change::RemoveTarget {
+                target: target.reference.clone(),
+                private_ip: target.private_ip,
+            },
+            Change::DeleteService {
+                listen_port: 5433,
+                from: service.expect("the service for reads").clone(),
+            },
+        ];
+        for change in changes {
+            Self::run(self.0.apply(NAME, &change)).expect("the API does it");
+        }
+        let bent = self.state();
+        assert_eq!((bent.targets.len(), bent.services.len()), (1, 2));
+    }
+
+    fn is_whole(&self) {
+        let state = self.state();
+        assert_eq!((state.targets.len(), state.services.len()), (2, 3));
+        println!("drift: target and service of {NAME}: seen, repaired");
+    }
+}
