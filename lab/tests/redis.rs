@@ -88,14 +88,17 @@ fn commands() -> String {
     start.concat()
 }
 
-/// Fills the cluster through HAProxy, kills the master, and lets it come back twice: with its
-/// data and without it.
+/// Fills the cluster through HAProxy, and kills the master twice: it comes back with its data,
+/// and without it.
 const STORY: &str = r#"
     export REDISCLI_AUTH="$(cat app-password)"
     until_true() { for _ in $(seq 300); do eval "$1" && return; sleep 0.2; done; echo "never: $1"; tail -n 20 ./*.log; exit 1; }
     entry() { timeout 2 redis-cli -p 16379 "$@" 2>&1; }
     node() { timeout 2 redis-cli -h "127.0.0.1$1" "${@:2}" 2>&1; }
-    run() { (redis$1 >>redis$1.log 2>&1 & echo $! >redis$1.pid); }
+    # As its unit does, starts a node again whenever it ends, until it is stopped.
+    unit() { while :; do redis$1 >>redis$1.log 2>&1 & echo $! >redis$1.pid; wait $! || true; sleep 0.5; done; }
+    run() { unit $1 & echo $! >unit$1.pid; }
+    crash() { kill -9 "$(cat unit$1.pid)" "$(cat redis$1.pid)"; }
     mkdir -p /tmp/node{1,2,3}/{data,sentinel}
     for n in 1 2 3; do run $n; (sentinel$n >sentinel$n.log 2>&1 &); done
     haproxy -W -db -f haproxy.cfg >haproxy.log 2>&1 &
@@ -107,7 +110,7 @@ const STORY: &str = r#"
     until_true 'grep -q "sentinel known-replica keybuzz 127.0.0.13" /tmp/node3/sentinel/sentinel.conf'
     echo "asked without a password: $(unset REDISCLI_AUTH; node 1 GET key)"
 
-    kill -9 "$(cat redis1.pid)"
+    crash 1
     until_true '[ "$(entry SET key after)" = OK ]'
     echo "wrote after the failover"
 
@@ -126,11 +129,10 @@ const STORY: &str = r#"
       leader=$masters
     }
     until_true agreed
-    kill -9 "$(cat redis$leader.pid)"; rm -rf /tmp/node$leader/data/*; run $leader
+    crash $leader; rm -rf /tmp/node$leader/data/*; run $leader
     until_true 'grep -q "waiting until another is elected" redis$leader.log'
     until_true '[ "$(entry GET key)" = after ]'
     echo "an empty master did not serve"
-    run $leader
     until_true 'node $leader GET key | grep -qx after'
     echo "it came back as $(node $leader ROLE | head -n 1)"
 "#;
