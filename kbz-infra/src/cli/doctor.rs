@@ -8,7 +8,7 @@ use super::looked::Looked;
 use super::row::{Row, screen as laid_out};
 use super::screen::Screen;
 use super::session::Session;
-use crate::plan::StuckBy;
+use crate::plan::{StuckBy, loss, searches};
 use crate::probe::{ClusterReading, LoadBalancerReading, MemberRole, Observation, Reading, Seen};
 
 /// The outcome of one check.
@@ -60,6 +60,7 @@ impl Check {
 pub(super) fn checks(session: &Session, looked: &Looked) -> Vec<Check> {
     let mut checks = hosts(&looked.observation);
     checks.extend(clusters(&looked.observation));
+    checks.extend(losses(session, looked));
     checks.extend(balancers(&looked.observation));
     checks.extend(objects(session, looked));
     checks.sort_by_key(|check| check.fault.is_some());
@@ -196,6 +197,19 @@ fn cluster_checks(name: &str, cluster: &ClusterReading) -> Vec<Check> {
         ));
     }
     checks
+}
+
+/// What the loss of a leader's host would do to writes, with the settings in force.
+fn losses(session: &Session, looked: &Looked) -> Vec<Check> {
+    let searches = searches(&session.graph);
+    let groups = session.graph.groups().iter();
+    let spans = groups.filter_map(|group| {
+        let span = loss(group, &searches, &looked.observation)?;
+        let name = &group.name;
+        let text = format!("{name}: without its leader's host, writes stop for {span}");
+        Some(Check::well("cluster", text))
+    });
+    spans.collect()
 }
 
 fn balancers(observation: &Observation) -> Vec<Check> {

@@ -7,34 +7,44 @@ use super::error::Failed;
 use super::screen::Screen;
 use crate::diag::Report;
 use crate::lint;
-use crate::plan::Plan;
+use crate::plan::{Forecast, Plan};
 use crate::probe::Observation;
-use crate::resource::Group;
+use crate::resource::{Group, LeaderSearch};
 
 /// What looking at the world gave.
 pub(super) struct Looked {
     pub(super) plan: Plan,
     pub(super) observation: Observation,
     pub(super) elapsed: Duration,
+    /// What the plan does to writes.
+    pub(super) forecast: Forecast,
     /// What stands against the order of the plan.
     proof: Report,
 }
 
 impl Looked {
-    /// A plan, made for `groups` from what was seen.
+    /// A plan, made for `groups` from what was seen; `searches` are the ways in to their leaders.
     pub(super) fn new(
         plan: Plan,
         observation: Observation,
         groups: &[Group],
+        searches: &[LeaderSearch],
         elapsed: Duration,
     ) -> Self {
+        let forecast = Forecast::of(&plan, groups, searches, &observation);
         let proof = lint::plan_observed(&plan, groups, &observation);
         Self {
             plan,
             observation,
             elapsed,
+            forecast,
             proof,
         }
+    }
+
+    /// Whether the order of the plan is proved.
+    pub(super) fn is_proved(&self) -> bool {
+        !self.proof.has_errors()
     }
 
     /// Refuses a plan whose order cannot be proved safe; tells what is only odd about it.
@@ -57,7 +67,13 @@ mod tests {
 
     fn refused(lines: &str) -> Vec<String> {
         let plan = parsed(lines);
-        let looked = Looked::new(plan, Observation::default(), &[group()], Duration::ZERO);
+        let looked = Looked::new(
+            plan,
+            Observation::default(),
+            &[group()],
+            &[],
+            Duration::ZERO,
+        );
         match looked.proved(Screen::of_process(Color::Never, true)) {
             Ok(()) => Vec::new(),
             Err(Failed(report)) => {

@@ -15,7 +15,7 @@ use crate::effect::{Action, Effect, Interpreter};
 use crate::graph::Graph;
 use crate::ident::{HostName, StackName, Urn};
 use crate::observe::{follow_up, observe};
-use crate::plan::{Planner, Request, probes};
+use crate::plan::{Planner, Request, probes, searches};
 use crate::probe::{Observation, Seen, Site};
 use crate::program::{
     BaseImages, Environment, EnvironmentKind, Environments, ImageBase, Program, Settings, Stack,
@@ -114,7 +114,9 @@ impl Session {
         let planner = Planner::new(&self.graph, &observation, &self.program.vault, remembered);
         let plan = planner.plan(request)?;
         self.timings.over(Phase::Planned, begun);
-        Ok(Looked::new(plan, observation, self.graph.groups(), elapsed))
+        let searches = searches(&self.graph);
+        let groups = self.graph.groups();
+        Ok(Looked::new(plan, observation, groups, &searches, elapsed))
     }
 
     /// Every file that the program generates, by `HOST/PATH`, and the context of every image;

@@ -12,7 +12,7 @@ use crate::model::load_balancer::{Algorithm, HealthCheck, LoadBalancerSpec, Netw
 use crate::primitive;
 use crate::probe::{LoadBalancer, PgAccess, Probe, Site};
 use crate::program::{Component, DeclareExt as _, Handle, Result, Scope};
-use crate::resource::{Claim, Endpoint};
+use crate::resource::{Claim, Endpoint, Group, GroupName};
 use crate::secret::Text;
 use crate::secret::{Form, Login};
 
@@ -227,6 +227,41 @@ impl HetznerLb {
         })
     }
 
+    /// The gate: all targets are found healthy on all ports.
+    fn gate(&self, settle: u64) -> Gate {
+        let name = self.name.clone();
+        Gate {
+            probe: Probe::at(&Site::Hetzner, LoadBalancer { name }),
+            condition: Condition::LoadBalancerHealthy {
+                min_targets: self.targets.len(),
+            },
+            settle,
+            deadline: HEALTH_DEADLINE,
+        }
+    }
+
+    /// The group of its targets, if there are several: what ends on one of them is carried by
+    /// the others.
+    fn group(&self) -> Option<Group> {
+        if self.targets.len() < 2 {
+            return None;
+        }
+        // Until its checks have had the time to fail, a balancer finds a dead target healthy.
+        let checks = self.services.iter().map(|service| &service.health_check);
+        let notices = checks.map(|check| check.interval * check.retries + check.timeout);
+        let settle = notices.max().unwrap_or_default();
+        Some(Group {
+            name: self.group_name(),
+            members: self.targets.iter().map(|(host, _)| host.clone()).collect(),
+            gate: Some(self.gate(u64::from(settle))),
+            leadership: None,
+        })
+    }
+
+    fn group_name(&self) -> GroupName {
+        GroupName(format!("the targets of {}", self.name))
+    }
+
     fn finding(&self, scope: &Scope<'_>, what: &str) -> Finding {
         scope.finding(
             "kbz::hetzner::load-balancer",
@@ -277,24 +312,24 @@ impl Component for HetznerLb {
             .add(primitive::HetznerLb::of_component(spec))
             .urn()
             .clone();
-        let gate = Gate {
-            probe: Probe::at(
-                &Site::Hetzner,
-                LoadBalancer {
-                    name: self.name.clone(),
-                },
-            ),
-            condition: Condition::LoadBalancerHealthy {
-                min_targets: self.targets.len(),
-            },
-            deadline: HEALTH_DEADLINE,
-        };
+        if let Some(group) = self.group() {
+            scope.group(group);
+        }
         scope.add(
-            primitive::ClusterGate::new(format!("{} is healthy", self.name), gate)
+            primitive::ClusterGate::new(format!("{} is healthy", self.name), self.gate(0))
                 .watching(self.parents())
                 .within([balancer])
                 .after(self.parents()),
         );
         Ok(())
     }
+}
+
+/// The group that what runs on a host is a member of, where a balancer leads to the host and to
+/// others.
+pub(super) fn group_of(host: &HostName, scope: &Scope<'_>) -> Option<GroupName> {
+    let balancers = scope.all::<HetznerLb>();
+    let groups = balancers.iter().filter_map(|balancer| balancer.group());
+    let mut own = groups.filter(|group| group.members.contains(host));
+    own.next().map(|group| group.name)
 }

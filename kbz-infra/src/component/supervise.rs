@@ -60,6 +60,12 @@ impl Supervise {
         self
     }
 
+    /// The same, where there is such a group.
+    pub(crate) fn in_group(mut self, group: Option<GroupName>) -> Self {
+        self.group = group;
+        self
+    }
+
     /// Declares the unit's file and its state.
     pub fn declare(self, scope: &mut Scope<'_>) -> Result<()> {
         let text = self

@@ -15,6 +15,10 @@ pub struct Gate {
     pub probe: Probe,
     /// What must hold.
     pub condition: Condition,
+    /// Seconds that it waits before it looks: what it reads may be older than what has just
+    /// been done.
+    #[serde(default)]
+    pub settle: u64,
     /// Seconds after which the gate gives up.
     pub deadline: u64,
 }

@@ -128,6 +128,8 @@ impl Facts {
             Claim::Runs { host, unit } => {
                 self.units.insert((host, unit));
             }
+            // Only a forecast asks for that.
+            Claim::FindsLeader(_) => {}
             Claim::Superuser { role } => self.superusers.push((by, role)),
             Claim::WorksAs { role, who } => self.workers.push(Worker { by, role, who }),
             Claim::StoresData { host, path } => self.stores.push(Store { by, host, path }),

@@ -8,15 +8,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::step::{Outcome, Step, StepId};
 use crate::effect::{Action, Effect};
 use crate::ident::{HostName, Urn};
-use crate::probe::Observation;
+use crate::probe::{LoadBalancerReading, Observation, Reading, Seen};
 use crate::resource::{Group, Impact, Op};
 
 /// Orders the steps that disturb members of groups: one member at a time, the leader last and
 /// after a switchover, a gate before the first and after each.
 pub(super) fn order(groups: &[Group], observation: &Observation, steps: &mut Vec<Step>) {
     for group in groups {
+        if protects_nobody(group, observation) {
+            continue;
+        }
         Roll::new(group, steps).lay(group.leader(observation).as_ref(), steps);
     }
+}
+
+/// Which gate comes before the first member.
+const BEFORE: &str = "before";
+
+/// Whether a group stands behind a balancer that is still to be made: nobody is served by it, and
+/// its gate could not open.
+fn protects_nobody(group: &Group, observation: &Observation) -> bool {
+    let gate = group.gate.as_ref();
+    let seen = gate.and_then(|gate| observation.get(&gate.probe));
+    matches!(
+        seen,
+        Some(Seen::Read(Reading::LoadBalancer(LoadBalancerReading(None))))
+    )
 }
 
 /// One group's disturbing steps by member.
@@ -65,7 +82,7 @@ impl<'a> Roll<'a> {
             return;
         }
         let leader_first = self.leader_goes_first(steps);
-        let mut last = self.gate("before", self.untouched(), steps);
+        let mut last = self.gate(BEFORE, self.untouched(), steps);
         for member in self.members_in_turn(leader, leader_first) {
             if Some(&member) == leader && self.group.members.len() > 1 && !leader_first {
                 last = self.switchover(&member, last, steps);
@@ -122,7 +139,11 @@ impl<'a> Roll<'a> {
         after: BTreeSet<StepId>,
         steps: &mut Vec<Step>,
     ) -> Option<StepId> {
-        let gate = self.group.gate.clone()?;
+        let mut gate = self.group.gate.clone()?;
+        if when == BEFORE {
+            // Nothing has just been done.
+            gate.settle = 0;
+        }
         let name = format!("{} {when}", self.group.name);
         let effect = Effect::new(gate.probe.site.clone(), Action::Gate(gate));
         Some(self.add(

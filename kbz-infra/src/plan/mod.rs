@@ -5,6 +5,7 @@
 //! all that depends on it, and is left alone.
 
 mod fate;
+mod forecast;
 mod group;
 mod order;
 mod planner;
@@ -12,5 +13,6 @@ mod removal;
 mod step;
 
 pub use crate::resource::{Group, Leadership};
+pub use forecast::{Cause, Forecast, Pause, Span, loss, searches};
 pub use planner::{Planner, Problem, Request, probes};
 pub use step::{Outcome, Plan, Step, StepId, Stuck, StuckBy};

@@ -18,6 +18,7 @@
 //! let gate = ClusterGate::new("lb-haproxy serves", Gate {
 //!     probe: Probe::at(&Site::Hetzner, balancer),
 //!     condition: Condition::LoadBalancerHealthy { min_targets: 2 },
+//!     settle: 0,
 //!     deadline: 120,
 //! })
 //! .watching([Urn::global("hetzner-lb", "lb-haproxy")]);
@@ -128,6 +129,7 @@ mod tests {
         let gate = Gate {
             probe: Probe::at(&Site::Hetzner, query()),
             condition: Condition::LoadBalancerHealthy { min_targets: 1 },
+            settle: 0,
             deadline: 60,
         };
         ClusterGate::new("lb serves", gate).watching([upstream()])

@@ -24,9 +24,9 @@ pub use host::{
 };
 pub use observation::{Observation, Outage, Seen};
 pub use site::{PatroniAccess, PgAccess, RaftAccess, Site};
-pub use sql::{DatabaseReading, ExtensionReading, RoleReading};
+pub use sql::{ContextsReading, DatabaseReading, ExtensionReading, RoleReading};
 pub use vocabulary::{
-    Ask, Cluster, Container, Database, Dcs, Entry, Extension, Facts, Filesystem, Firewall,
-    ImageTag, ImageUser, LoadBalancer, Module, Path, Probe, Query, Reading, Registry,
+    Ask, Cluster, Container, Contexts, Database, Dcs, Entry, Extension, Facts, Filesystem,
+    Firewall, ImageTag, ImageUser, LoadBalancer, Module, Path, Probe, Query, Reading, Registry,
     RegistryReading, Role, Stamp, Swap, SysctlValue, Unit,
 };

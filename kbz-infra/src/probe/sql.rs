@@ -1,5 +1,7 @@
 //! What PostgreSQL tells.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// A role, if there is one.
@@ -65,3 +67,9 @@ pub enum ExtensionReading {
         schema: String,
     },
 }
+
+/// For each parameter that a server knows, its `context` in `pg_settings`: when a change of it is
+/// read (`postmaster`, `sighup`, `user`, ...).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContextsReading(pub BTreeMap<String, String>);

@@ -11,7 +11,7 @@ use super::host::{
     SysctlReading, UnitReading,
 };
 use super::site::Site;
-use super::sql::{DatabaseReading, ExtensionReading, RoleReading};
+use super::sql::{ContextsReading, DatabaseReading, ExtensionReading, RoleReading};
 use crate::ident::{HostName, Urn};
 use crate::secret::KeyedHash;
 
@@ -164,6 +164,8 @@ vocabulary! {
         /// The extension's name.
         name: String,
     } -> ExtensionReading;
+    /// When a PostgreSQL server reads each of its parameters.
+    Contexts {} -> ContextsReading;
     /// Members, roles and RAFT quorum of a Patroni cluster, as all its members see them.
     Cluster {} -> ClusterReading;
     /// The dynamic configuration of a Patroni cluster.
@@ -208,6 +210,7 @@ impl Reading {
             Reading::Database(database) => *database == DatabaseReading::Absent,
             Reading::Extension(extension) => *extension == ExtensionReading::Absent,
             Reading::Dcs(dcs) => dcs.0.is_none(),
+            Reading::Contexts(contexts) => contexts.0.is_empty(),
             Reading::LoadBalancer(balancer) => balancer.0.is_none(),
             Reading::Cluster(cluster) => cluster.members.is_empty(),
             Reading::Swap(swap) => swap.0.is_empty(),
@@ -232,6 +235,7 @@ impl Reading {
             Reading::Database(_) => Reading::Database(DatabaseReading::Absent),
             Reading::Extension(_) => Reading::Extension(ExtensionReading::Absent),
             Reading::Dcs(_) => Reading::Dcs(DcsReading(None)),
+            Reading::Contexts(_) => Reading::Contexts(ContextsReading::default()),
             Reading::Cluster(_) => Reading::Cluster(ClusterReading::default()),
             Reading::Registry(_) => Reading::Registry(RegistryReading::default()),
             Reading::LoadBalancer(_) => Reading::LoadBalancer(LoadBalancerReading(None)),

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::timing::LeaderSearch;
 use crate::ident::{HostName, Urn};
 use crate::model::{FirewallRule, Protocol};
 
@@ -238,6 +239,8 @@ pub enum Claim {
         /// Who, in words: `the owner of the database keybuzz`.
         who: String,
     },
+    /// A way in finds the leader of a group by itself.
+    FindsLeader(LeaderSearch),
     /// One object connects to an endpoint as a client.
     Connects {
         /// Who.

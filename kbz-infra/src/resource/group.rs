@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::options::GroupName;
+use super::timing::LeaderTiming;
 use crate::effect::Gate;
 use crate::ident::HostName;
 use crate::probe::{Observation, Probe, Reading, Seen, Site};
@@ -28,6 +29,8 @@ pub struct Leadership {
     pub probe: Probe,
     /// Where a switchover is asked for.
     pub site: Site,
+    /// What decides how long nobody leads, where that is known.
+    pub timing: Option<LeaderTiming>,
 }
 
 impl Group {
@@ -47,11 +50,10 @@ impl Group {
     /// What has to be read to plan for the group.
     pub fn probes(&self) -> Vec<Probe> {
         let gate = self.gate.iter().map(|gate| gate.probe.clone());
-        gate.chain(
-            self.leadership
-                .iter()
-                .map(|leadership| leadership.probe.clone()),
-        )
-        .collect()
+        let leadership = self.leadership.iter().flat_map(|leadership| {
+            let settings = leadership.timing.iter().map(|timing| &timing.settings);
+            settings.chain([&leadership.probe]).cloned()
+        });
+        gate.chain(leadership).collect()
     }
 }

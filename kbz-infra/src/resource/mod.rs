@@ -10,6 +10,7 @@ mod context;
 mod describe;
 mod group;
 mod options;
+mod timing;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ pub use context::{Blocked, Context, PlanError, Upstream};
 pub use describe::{Describe, Difference, Field, FieldChange};
 pub use group::{Group, Leadership};
 pub use options::{GroupName, Options};
+pub use timing::{LeaderSearch, LeaderTiming};
 
 pub use crate::effect::Impact;
 

@@ -14,31 +14,13 @@ use super::files::of_root;
 use super::host::HostModel;
 use super::refusal::{failed, moved};
 use super::service::PatroniNode;
-use super::sql::Sql;
+use super::sql::{AT_START, Sql};
 use super::system::lets_in;
 use crate::effect::{Action, EffectError};
 use crate::ident::{Digest, HostName};
 use crate::probe::{
     ClusterMember, ClusterReading, DcsReading, MemberRole, PatroniAccess, RaftReading,
 };
-
-/// Parameters of PostgreSQL that a running server cannot change.
-const AT_START: [&str; 14] = [
-    "archive_mode",
-    "autovacuum_max_workers",
-    "huge_pages",
-    "max_connections",
-    "max_locks_per_transaction",
-    "max_prepared_transactions",
-    "max_replication_slots",
-    "max_wal_senders",
-    "max_worker_processes",
-    "shared_buffers",
-    "shared_preload_libraries",
-    "track_commit_timestamp",
-    "wal_buffers",
-    "wal_level",
-];
 
 /// The hosts of a world.
 pub(super) type Hosts = BTreeMap<HostName, HostModel>;

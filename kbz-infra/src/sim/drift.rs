@@ -247,6 +247,11 @@ impl Universe {
         }
     }
 
+    /// Deletes a load balancer.
+    pub fn remove_balancer(&mut self, balancer: &str) {
+        self.balancers.remove(balancer);
+    }
+
     /// Somebody takes a target from a load balancer.
     pub fn remove_target(&mut self, balancer: &str, target: IpAddr) {
         if let Some(balancer) = self.balancers.get_mut(balancer) {

@@ -92,6 +92,7 @@ impl HostModel {
             Query::Role(_)
             | Query::Database(_)
             | Query::Extension(_)
+            | Query::Contexts(_)
             | Query::Cluster(_)
             | Query::Dcs(_)
             | Query::LoadBalancer(_) => return None,

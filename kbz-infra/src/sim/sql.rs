@@ -7,7 +7,27 @@ use serde::{Deserialize, Serialize};
 use super::files::Hidden;
 use super::refusal::failed;
 use crate::effect::{Action, DatabaseGoal, EffectError, RoleGoal, RunContext};
-use crate::probe::{DatabaseReading, ExtensionReading, Query, Reading, RoleReading};
+use crate::probe::{
+    ContextsReading, DatabaseReading, ExtensionReading, Query, Reading, RoleReading,
+};
+
+/// Parameters of PostgreSQL that a running server cannot change.
+pub(super) const AT_START: [&str; 14] = [
+    "archive_mode",
+    "autovacuum_max_workers",
+    "huge_pages",
+    "max_connections",
+    "max_locks_per_transaction",
+    "max_prepared_transactions",
+    "max_replication_slots",
+    "max_wal_senders",
+    "max_worker_processes",
+    "shared_buffers",
+    "shared_preload_libraries",
+    "track_commit_timestamp",
+    "wal_buffers",
+    "wal_level",
+];
 
 /// The extensions that the servers' files offer, with their versions.
 const OFFERED: [(&str, &str); 6] = [
@@ -103,6 +123,7 @@ impl Sql {
             Query::Role(role) => Some(self.role(&role.name).into()),
             Query::Database(database) => Some(self.database(&database.name).into()),
             Query::Extension(ask) => Some(self.extension(&ask.database, &ask.name).into()),
+            Query::Contexts(_) => Some(contexts().into()),
             _ => None,
         }
     }
@@ -294,4 +315,12 @@ fn offered(name: &str) -> (String, String) {
 /// Roles such as `pg_monitor` come with the server; nobody else may take a name like theirs.
 fn predefined(role: &str) -> bool {
     role.starts_with("pg_")
+}
+
+/// When the modelled server reads its parameters; of others it knows nothing.
+fn contexts() -> ContextsReading {
+    let at_start = AT_START.map(|name| (name.to_owned(), "postmaster".to_owned()));
+    let while_running = [("checkpoint_timeout", "sighup"), ("work_mem", "user")];
+    let while_running = while_running.map(|(name, when)| (name.to_owned(), when.to_owned()));
+    ContextsReading(at_start.into_iter().chain(while_running).collect())
 }

@@ -71,6 +71,7 @@ pub(crate) fn gate() -> Gate {
             synchronous: 1,
             max_lag: 1 << 20,
         },
+        settle: 0,
         deadline: 60,
     }
 }
@@ -185,6 +186,7 @@ impl Component for Postgres {
             leadership: Some(Leadership {
                 probe: Probe::at(&patroni(), Cluster {}),
                 site: patroni(),
+                timing: None,
             }),
         });
         Ok(())

@@ -16,6 +16,12 @@ use crate::rig::{Rig, host, shown};
 pub(crate) fn rig(leader: &HostName) -> Rig {
     let mut rig = Rig::new(world(), members());
     rig.up(&Postgres::new().program());
+    lead(&mut rig, leader);
+    rig
+}
+
+/// Makes a node of the running cluster its leader.
+pub(crate) fn lead(rig: &mut Rig, leader: &HostName) {
     let now = rig
         .world
         .change(|world| world.leader("pg").cloned())
@@ -34,7 +40,6 @@ pub(crate) fn rig(leader: &HostName) -> Rig {
             .block_on(rig.world.run(&switchover, &context))
             .unwrap();
     }
-    rig
 }
 
 /// For each step, all that are done before it.
@@ -50,17 +55,17 @@ fn before(plan: &Plan) -> BTreeMap<StepId, BTreeSet<StepId>> {
     before
 }
 
-fn is_gate(step: &Step) -> bool {
+pub(crate) fn is_gate(step: &Step) -> bool {
     let mut actions = step.effects.iter().map(|effect| &effect.action);
     actions.any(|action| matches!(action, Action::Gate(_)))
 }
 
-fn disturbs(step: &Step) -> bool {
+pub(crate) fn disturbs(step: &Step) -> bool {
     step.impact >= Impact::Restart && step.disturbs.is_some()
 }
 
 /// The order that must hold in every schedule of the plan.
-fn check_order(plan: &Plan, leader: &HostName) -> Result<(), String> {
+pub(crate) fn check_order(plan: &Plan, leader: &HostName) -> Result<(), String> {
     let before = before(plan);
     let disturbing: Vec<(&HostName, &Step)> = plan
         .steps

@@ -44,7 +44,7 @@ fn declare(stack: &mut Stack, patroni: &str) -> Result<()> {
 }
 
 /// An operator before empty hosts, each with its data disk.
-fn rig(program: &Program) -> Rig {
+pub(crate) fn rig(program: &Program) -> Rig {
     let used: Vec<&Host> = program
         .hosts
         .iter()

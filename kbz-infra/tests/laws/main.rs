@@ -6,6 +6,8 @@ mod cluster;
 mod drift;
 mod groups;
 mod keybuzz;
+mod mutations;
+mod pairs;
 mod parameters;
 mod programs;
 mod random;

@@ -15,7 +15,7 @@ use crate::groups::rig;
 use crate::rig::{Rig, host, shown, stack};
 
 /// A cluster with parameters, and members that restart for them.
-fn program(max_connections: u32) -> Program {
+pub(crate) fn program(max_connections: u32) -> Program {
     let mut stack = Stack::new(stack(), Settings::new("."));
     let cluster = stack.add(Postgres::new());
     let Site::Patroni(access) = patroni() else {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kbz_infra::diag::Renderer;
+use kbz_infra::diag::{Renderer, Severity};
 use kbz_infra::effect::Record;
 use kbz_infra::effect::{Interpreter, Progress, RunContext};
 use kbz_infra::graph::Graph;
@@ -91,6 +91,19 @@ impl Rig {
         let graph = Graph::new(program.declarations.clone()).unwrap();
         let observation = self.observe(&graph);
         !lint::plan_observed(plan, graph.groups(), &observation).has_errors()
+    }
+
+    /// What the proof of a plan for `program` says in the world as it is: the code and the
+    /// message of each finding.
+    pub(crate) fn objections(&self, plan: &Plan, program: &Program) -> Vec<String> {
+        let graph = Graph::new(program.declarations.clone()).unwrap();
+        let observation = self.observe(&graph);
+        let report = lint::plan_observed(plan, graph.groups(), &observation);
+        let errors = report.findings().iter();
+        let errors = errors.filter(|finding| finding.severity == Severity::Error);
+        errors
+            .map(|finding| format!("{} {}", finding.code, finding.message))
+            .collect()
     }
 
     /// What a run of the next number has at hand.

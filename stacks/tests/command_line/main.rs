@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test prepares its own world")]
 
 mod folder;
+mod forecast;
 mod mistakes;
 mod refused;
 mod simulated;

@@ -23,7 +23,7 @@ use crate::cli::timings::Phase;
 use crate::cli::way::{Purpose, Way};
 use crate::effect::{Progress, RunContext};
 use crate::exec::{Cancel, Failure, FailureKind, Limits, Run, RunOutcome};
-use crate::plan::{Plan, Request, Stuck};
+use crate::plan::{Forecast, Plan, Request, Stuck};
 use crate::program::EnvironmentKind;
 use crate::resource::Op;
 use crate::state::{Ended, LockedStore};
@@ -43,6 +43,7 @@ struct Planned<'a> {
     run: usize,
     switchover: usize,
     stuck: &'a [Stuck],
+    forecast: &'a Forecast,
 }
 
 /// What the stack offers when it is as declared, as JSON.
@@ -74,7 +75,7 @@ impl Call<'_> {
         self.recovered(&mut store, &looked)?;
         let picture = self.drawn(&looked, &way, command, view);
         self.screen.say(picture.trim_end());
-        self.tell_plan(command, &looked.plan, &way)?;
+        self.tell_plan(command, &looked, &way)?;
         let title = format!(
             "{command} · {} · {}",
             session.graph.stack(),
@@ -193,7 +194,8 @@ impl Call<'_> {
     }
 
     /// The plan in numbers, for machines.
-    fn tell_plan(&self, command: &str, plan: &Plan, way: &Way) -> Result<(), Failed> {
+    fn tell_plan(&self, command: &str, looked: &Looked, way: &Way) -> Result<(), Failed> {
+        let plan = &looked.plan;
         if self.screen.json {
             Screen::result(&as_json(&Planned {
                 head: self.head("planned", way),
@@ -207,6 +209,7 @@ impl Call<'_> {
                 run: plan.count(Op::Run),
                 switchover: plan.count(Op::Switchover),
                 stuck: &plan.stuck,
+                forecast: &looked.forecast,
             })?);
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::cli::args::{FAILED, PENDING, View};
 use crate::cli::error::Failed;
 use crate::cli::screen::Screen;
 use crate::cli::{doctor, why};
-use crate::plan::Plan;
+use crate::plan::{Forecast, Plan};
 
 /// A plan as JSON.
 #[derive(Serialize)]
@@ -17,6 +17,7 @@ struct Previewed<'a> {
     #[serde(flatten)]
     head: Head<'a>,
     plan: &'a Plan,
+    forecast: &'a Forecast,
 }
 
 impl Call<'_> {
@@ -31,6 +32,7 @@ impl Call<'_> {
             Screen::result(&as_json(&Previewed {
                 head: self.head("previewed", &way),
                 plan: &looked.plan,
+                forecast: &looked.forecast,
             })?);
         } else {
             Screen::result(&self.drawn(&looked, &way, "preview", view));

@@ -63,6 +63,8 @@ impl Call<'_> {
             objects: self.session.graph.len(),
             elapsed: Some(looked.elapsed),
             remark: way.remark.clone(),
+            forecast: looked.forecast.clone(),
+            proved: looked.is_proved(),
         };
         let detail = preview::Detail {
             expand: view.expand,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::row::{Row, Style, screen};
 use crate::graph::Graph;
-use crate::plan::{Plan, StuckBy};
+use crate::plan::{Forecast, Plan, StuckBy};
 use crate::resource::{Impact, Op};
 
 /// What the head of a preview tells besides the plan.
@@ -27,6 +27,10 @@ pub struct Heading {
     pub elapsed: Option<Duration>,
     /// A remark on where the answers come from, such as that the hosts are simulated.
     pub remark: Option<String>,
+    /// What the plan does to writes.
+    pub forecast: Forecast,
+    /// Whether the order of the plan is proved.
+    pub proved: bool,
 }
 
 /// How much of a plan is shown.
@@ -48,10 +52,10 @@ pub fn draw(plan: &Plan, graph: &Graph, heading: &Heading, detail: Detail, style
     let mut rows = vec![head(plan, heading)];
     rows.extend(remark(heading));
     rows.push(Row::default());
-    rows.extend(tree::rows(plan, graph, detail));
+    rows.extend(tree::rows(plan, graph, &heading.forecast, detail));
     rows.extend(stuck(plan));
     rows.push(Row::default());
-    rows.push(total(plan));
+    rows.push(total(plan, heading));
     screen(&rows, style)
 }
 
@@ -125,7 +129,7 @@ fn stuck(plan: &Plan) -> Vec<Row> {
     rows
 }
 
-fn total(plan: &Plan) -> Row {
+fn total(plan: &Plan, heading: &Heading) -> Row {
     let created = plan.count(Op::Create);
     let changed = plan.count(Op::Update) + plan.count(Op::Replace);
     let deleted = plan.count(Op::Delete);
@@ -139,7 +143,9 @@ fn total(plan: &Plan) -> Row {
             counts.push(format!("{} {word}", plan.count(op)));
         }
     }
-    let said = match disturbances(plan).as_slice() {
+    let disturbances = disturbances(plan).into_iter();
+    let said: Vec<String> = disturbances.chain(outlook(heading)).collect();
+    let said = match said.as_slice() {
         [] if plan.kept.is_empty() && deleted == 0 => "none, nothing serves yet".to_owned(),
         [] => Impact::None.to_string(),
         some => some.join(" · "),
@@ -147,6 +153,25 @@ fn total(plan: &Plan) -> Row {
     Row::text(counts.join(" · "))
         .note(format!("impact: {said}"))
         .impact(plan.impact())
+}
+
+/// What a plan does to writes, and whether the quorum is kept.
+fn outlook(heading: &Heading) -> Vec<String> {
+    let forecast = &heading.forecast;
+    let mut said = Vec::new();
+    if !forecast.writes_stop.is_none() {
+        said.push(format!("writes stop for {}", forecast.writes_stop));
+    }
+    if !forecast.commits_wait.is_none() {
+        said.push(format!(
+            "commits wait for a standby for {}",
+            forecast.commits_wait
+        ));
+    }
+    if forecast.rolls && heading.proved {
+        said.push("quorum kept at every step".to_owned());
+    }
+    said
 }
 
 /// What a plan does to services, the worst first.

@@ -8,7 +8,7 @@ use super::title::title;
 use super::{Detail, diff, reasons};
 use crate::graph::Graph;
 use crate::ident::{HostName, Urn};
-use crate::plan::{Plan, Step};
+use crate::plan::{Cause, Forecast, Pause, Plan, Step};
 use crate::resource::{self, Op};
 
 /// A component or a step, with what is under it.
@@ -18,9 +18,10 @@ enum Branch<'a> {
 }
 
 /// The rows of all steps.
-pub(super) fn rows(plan: &Plan, graph: &Graph, detail: Detail) -> Vec<Row> {
+pub(super) fn rows(plan: &Plan, graph: &Graph, forecast: &Forecast, detail: Detail) -> Vec<Row> {
     let mut drawing = Drawing {
         graph,
+        forecast,
         detail,
         standing: standing(plan, graph),
         within_fold: false,
@@ -170,6 +171,7 @@ fn any_host(step: &Step) -> String {
 
 struct Drawing<'a> {
     graph: &'a Graph,
+    forecast: &'a Forecast,
     detail: Detail,
     /// The components of which something is there as declared.
     standing: BTreeSet<Urn>,
@@ -277,6 +279,9 @@ impl Drawing<'_> {
             let gap = if note.is_empty() { "" } else { " · " };
             note = format!("{note}{gap}{}", step.impact);
         }
+        if let Some(pause) = self.forecast.pause(step.id) {
+            note = format!("{note} · {}", pause_words(pause));
+        }
         let place = match (&step.declared, indent) {
             (Some(place), 0) => place.to_string(),
             _ => String::new(),
@@ -307,6 +312,15 @@ impl Drawing<'_> {
                 }
             }
         }
+    }
+}
+
+/// What a step does to writes. Several steps that are alike are shown once, so of a wait for a
+/// standby only the bound is told.
+fn pause_words(pause: &Pause) -> String {
+    match pause.cause {
+        Cause::Switchover | Cause::LeaderRestarts => format!("writes stop for {}", pause.span),
+        Cause::StandbyRestarts => format!("commits wait for at most {}", pause.span.at_most()),
     }
 }
 

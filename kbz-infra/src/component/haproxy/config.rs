@@ -491,6 +491,21 @@ fn duration(text: &str) -> Result<(), HaproxyConfigError> {
     }
 }
 
+/// A duration in milliseconds, at least one; `None` when it is none.
+pub(super) fn milliseconds(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    let number: u64 = digits.parse().ok()?;
+    Some(match &text[digits.len()..] {
+        "us" => number.div_ceil(1000),
+        "ms" => number,
+        "s" => number * 1000,
+        "m" => number * 60_000,
+        "h" => number * 3_600_000,
+        "d" => number * 86_400_000,
+        _ => return None,
+    })
+}
+
 #[derive(Serialize)]
 struct Data<'a> {
     host: &'a str,

@@ -9,7 +9,7 @@ use super::host::{HEALTH_PORT, Haproxy};
 use super::image;
 use crate::component::pgbouncer::PgBouncer;
 use crate::component::unit::Unit;
-use crate::component::{BaseOs, ServiceImage, Supervise, error_chain};
+use crate::component::{BaseOs, ServiceImage, Supervise, error_chain, hetzner_lb};
 use crate::diag::{Finding, SourceLocation};
 use crate::effect::Owner;
 use crate::ident::Urn;
@@ -255,16 +255,20 @@ impl Component for Haproxy {
         let image_urn = image.declare_on(scope, &self.host, Some(USER));
         let (used, file) = self.files(&config, &image, &image_urn, scope)?;
         let unit = Unit::haproxy(DATA, CONTROL_PORT);
-        let container = scope.add(
-            Container::with_spec(&self.host, Self::container(&image, scope.settings()))
-                .supervised_by(Supervision::systemd(unit.name()))
-                .after(used)
-                .after([file.clone(), image_urn]),
-        );
+        let group = hetzner_lb::group_of(&self.host, scope);
+        let container = Container::with_spec(&self.host, Self::container(&image, scope.settings()))
+            .supervised_by(Supervision::systemd(unit.name()))
+            .after(used)
+            .after([file.clone(), image_urn]);
+        let container = match &group {
+            Some(group) => scope.add(container.member_of(group, &self.host)),
+            None => scope.add(container),
+        };
         Supervise::new(&self.host, unit, container.urn())
             .reload_on([file])
             .after(after)
             .after(rules)
+            .in_group(group)
             .declare(scope)
     }
 }

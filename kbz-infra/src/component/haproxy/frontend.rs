@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::config::{Balance, Check, Entry};
+use super::config::{Balance, Check, Entry, Timing, milliseconds};
 use super::host::Haproxy;
 use crate::component::patroni::PatroniCluster;
 use crate::diag::{Finding, SourceLocation};
 use crate::ident::{HostName, Place, Urn};
 use crate::model::Protocol;
 use crate::program::{Component, Handle, Result, Scope};
-use crate::resource::{Claim, Endpoint};
+use crate::resource::{Claim, Endpoint, LeaderSearch};
 
 /// A way in that still has nowhere to lead: what [`HaproxyFrontend::new`] gives. It cannot be
 /// declared; what says where it leads makes it a [`HaproxyFrontend`].
@@ -201,6 +201,21 @@ impl HaproxyFrontend {
         parents
     }
 
+    /// How it finds the leader of its cluster, if it leads to one.
+    pub(crate) fn leader_search(&self) -> Option<LeaderSearch> {
+        let Backend::Primary(cluster) = &self.backend else {
+            return None;
+        };
+        let timing = Timing::default();
+        Some(LeaderSearch {
+            group: cluster.group_name(),
+            downinter: milliseconds(&timing.downinter)?,
+            fastinter: milliseconds(&timing.fastinter)?,
+            rise: u64::from(self.tuning.rise.unwrap_or(timing.rise)),
+            retry: 0,
+        })
+    }
+
     fn servers(&self, scope: &Scope<'_>) -> BTreeMap<HostName, SocketAddr> {
         match &self.backend {
             Backend::Primary(cluster) | Backend::Replicas { cluster, .. } => {
@@ -294,6 +309,9 @@ impl Component for HaproxyFrontend {
                 port: server.port(),
             })
             .collect();
+        if let Some(search) = self.leader_search() {
+            scope.claim(Claim::FindsLeader(search));
+        }
         let check = self.check().asks();
         for host in &self.on {
             scope.claim(Claim::Listens {

@@ -160,7 +160,7 @@ impl PatroniCluster {
     }
 
     /// The group of its nodes.
-    pub(super) fn group_name(&self) -> GroupName {
+    pub(crate) fn group_name(&self) -> GroupName {
         GroupName(self.name.clone())
     }
 

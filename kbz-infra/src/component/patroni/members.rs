@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::cluster::PatroniCluster;
 use super::node::PatroniNode;
 use crate::ident::HostName;
-use crate::probe::{PatroniAccess, RaftAccess};
+use crate::probe::{PatroniAccess, PgAccess, RaftAccess};
 use crate::program::{Component as _, Handle, Result, Scope};
 
 impl PatroniCluster {
@@ -31,6 +31,20 @@ impl PatroniCluster {
                 port: self.ports.raft,
                 password: secrets.raft_password(),
             },
+        })
+    }
+
+    /// The server of the first node that answers, on its own host.
+    pub(crate) fn own_server(&self, scope: &Scope<'_>) -> Result<PgAccess> {
+        let superuser = self.secrets(scope)?.superuser();
+        let nodes = self.nodes(scope);
+        let v6 = nodes.first().is_some_and(|node| node.address().is_ipv6());
+        Ok(PgAccess {
+            via: nodes.iter().map(|node| node.host().clone()).collect(),
+            address: if v6 { "::1" } else { "127.0.0.1" }.to_owned(),
+            port: self.ports.postgres,
+            user: superuser.user,
+            password: superuser.password,
         })
     }
 

@@ -277,6 +277,7 @@ impl PgBouncerConfig {
             ("pool_mode", self.pool_mode.name().to_owned()),
             ("query_wait_timeout", self.query_wait_timeout.to_string()),
             ("reserve_pool_size", self.reserve_pool_size.to_string()),
+            ("server_login_retry", SERVER_LOGIN_RETRY.to_string()),
             ("stats_users", list(&self.stats)),
         ]);
         if let Some(peers) = &self.peers {
@@ -393,7 +394,6 @@ const FIXED: &[(&str, &str)] = &[
     ("server_idle_timeout", "300"),
     // Shorter than HAProxy keeps old processes after a reload, so that none is cut by it.
     ("server_lifetime", "600"),
-    ("server_login_retry", "1"),
     ("stats_period", "60"),
     ("tcp_keepalive", "1"),
     ("tcp_keepcnt", "3"),
@@ -403,6 +403,9 @@ const FIXED: &[(&str, &str)] = &[
     // Clients come by TCP; a socket in the file system would only be left behind.
     ("unix_socket_dir", ""),
 ];
+
+/// Seconds until PgBouncer connects again to a server that refused it.
+pub(super) const SERVER_LOGIN_RETRY: u64 = 1;
 
 fn push(ini: &mut String, key: &str, value: &str) {
     ini.push_str(key);

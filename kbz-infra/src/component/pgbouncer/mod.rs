@@ -3,6 +3,7 @@
 pub mod config;
 pub mod image;
 
+mod expand;
 mod pooler;
 
 pub use pooler::{PgBouncer, PoolUpstream};

@@ -80,6 +80,7 @@ impl<'a> Answers<'a> {
             | Query::Role(_)
             | Query::Database(_)
             | Query::Extension(_)
+            | Query::Contexts(_)
             | Query::Cluster(_)
             | Query::Dcs(_)
             | Query::LoadBalancer(_) => return None,

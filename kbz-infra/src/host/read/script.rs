@@ -101,6 +101,7 @@ impl Script {
             | Query::Role(_)
             | Query::Database(_)
             | Query::Extension(_)
+            | Query::Contexts(_)
             | Query::Cluster(_)
             | Query::Dcs(_)
             | Query::LoadBalancer(_) => {}

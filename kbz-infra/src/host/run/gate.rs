@@ -15,6 +15,11 @@ pub(in crate::host) async fn run(
     gate: &Gate,
     run: &RunContext,
 ) -> Result<(), EffectError> {
+    if gate.settle > 0 {
+        run.progress
+            .say("waits for what has just been done to show");
+        tokio::time::sleep(Duration::from_secs(gate.settle)).await;
+    }
     let deadline = Instant::now() + Duration::from_secs(gate.deadline);
     let mut told = String::new();
     loop {

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::{join, try_join, try_join_all};
+use futures::future::{join, try_join_all, try_join3};
 use tokio_postgres::Row;
 
 use super::connection::{COMMON, SqlError, connect, limited};
 use crate::host::pool::Hosts;
-use crate::probe::{DatabaseReading, ExtensionReading, PgAccess, Query, Reading, RoleReading};
+use crate::probe::{
+    ContextsReading, DatabaseReading, ExtensionReading, PgAccess, Query, Reading, RoleReading,
+};
 use crate::secret::Vault;
 
 const ROLES: &str = "SELECT rolname::text, rolcanlogin, rolsuper, rolreplication, rolcreatedb, \
@@ -29,6 +31,8 @@ const EXTENSIONS: &str = "SELECT e.extname::text, e.extversion, n.nspname::text,
      LEFT JOIN pg_available_extensions a ON a.name = e.extname \
      WHERE e.extname::text = ANY($1)";
 
+const CONTEXTS: &str = "SELECT name::text, context::text FROM pg_settings";
+
 /// What is asked of a server.
 #[derive(Debug, Default)]
 struct Asked {
@@ -36,6 +40,7 @@ struct Asked {
     databases: BTreeSet<String>,
     /// Extensions by database.
     extensions: BTreeMap<String, BTreeSet<String>>,
+    contexts: bool,
 }
 
 /// What a server said; what is missing does not exist.
@@ -44,6 +49,7 @@ struct Said {
     roles: BTreeMap<String, RoleReading>,
     databases: BTreeMap<String, DatabaseReading>,
     extensions: BTreeMap<(String, String), ExtensionReading>,
+    contexts: BTreeMap<String, String>,
 }
 
 /// Answers all queries in their order, or says why the server gave no answer.
@@ -86,6 +92,7 @@ impl Asked {
                 let names = self.extensions.entry(query.database.clone()).or_default();
                 names.insert(query.name.clone());
             }
+            Query::Contexts(_) => self.contexts = true,
             other => return Err(format!("a PostgreSQL server cannot be asked {other:?}")),
         }
         Ok(())
@@ -108,33 +115,43 @@ impl Said {
                 let found = self.extensions.get(&key).cloned();
                 Some(found.unwrap_or(ExtensionReading::Absent).into())
             }
+            Query::Contexts(_) => Some(ContextsReading(self.contexts.clone()).into()),
             _ => None,
         }
     }
 }
 
-/// What belongs to the whole cluster: roles and databases, both asked at once.
+/// What belongs to the whole cluster: roles, databases and parameters, all asked at once.
 async fn common(
     hosts: &Hosts,
     access: &PgAccess,
     vault: &Vault,
     asked: &Asked,
 ) -> Result<Said, SqlError> {
-    if asked.roles.is_empty() && asked.databases.is_empty() {
+    if asked.roles.is_empty() && asked.databases.is_empty() && !asked.contexts {
         return Ok(Said::default());
     }
     let connection = connect(hosts, access, vault, COMMON).await?;
     let roles: Vec<&String> = asked.roles.iter().collect();
     let databases: Vec<&String> = asked.databases.iter().collect();
-    let (roles, databases) = try_join(
+    let contexts = async {
+        if asked.contexts {
+            limited(connection.client.query(CONTEXTS, &[])).await
+        } else {
+            Ok(Vec::new())
+        }
+    };
+    let (roles, databases, contexts) = try_join3(
         limited(connection.client.query(ROLES, &[&roles])),
         limited(connection.client.query(DATABASES, &[&databases])),
+        contexts,
     )
     .await?;
     Ok(Said {
         roles: named(&roles, role)?,
         databases: named(&databases, database)?,
         extensions: BTreeMap::new(),
+        contexts: named(&contexts, |row| row.try_get(1))?,
     })
 }
 

@@ -5,12 +5,17 @@
 //! different members of a group, one must come before the other on every schedule, and a gate of
 //! the group between them. The first disturbance has a gate before it. The leader is disturbed
 //! last, after a switchover, with gates before and after that; or first, where a change must hold
-//! on it before it can on others. What cannot be proved is a finding; a plan with one must not
-//! run.
+//! on it before it can on others. A gate comes after the last disturbance too. What cannot be
+//! proved is a finding; a plan with one must not run.
 //!
-//! Limits: which steps disturb a member is what the steps say, and who leads is known where the
-//! plan moves the leader or the observation tells.
+//! What a step says of itself, whom it disturbs and how badly, is checked against its effects.
+//!
+//! Limits: a container or a unit counts as ended where the observation saw it run, and who leads
+//! is known where the plan moves the leader or the observation tells.
 
+mod effects;
+mod finding;
+mod leader;
 mod order;
 #[cfg(test)]
 pub(crate) mod testkit;
@@ -19,14 +24,14 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::label::and;
-use crate::diag::{Finding, Report, SourceLocation};
+use crate::diag::{Finding, Report};
 use crate::effect::{Action, Gate};
 use crate::ident::HostName;
 use crate::plan::{Plan, Step};
 use crate::probe::{Observation, Reading, Seen};
 use crate::resource::{Group, Impact, Op};
-use order::{CURE, Order};
+use finding::at;
+use order::Order;
 
 /// Everything about a plan that cannot be proved safe.
 pub fn plan(plan: &Plan, groups: &[Group]) -> Report {
@@ -36,7 +41,7 @@ pub fn plan(plan: &Plan, groups: &[Group]) -> Report {
 /// The same, with what was observed: it tells who leads where the plan itself does not.
 pub fn plan_observed(plan: &Plan, groups: &[Group], observation: &Observation) -> Report {
     let (order, mut findings) = Order::of(plan);
-    for group in groups {
+    for group in groups.iter().filter(|group| serves(group, observation)) {
         let roll = Roll::of(group, plan, observation);
         findings.extend(roll.strangers());
         findings.extend(roll.overlaps(&order));
@@ -44,6 +49,7 @@ pub fn plan_observed(plan: &Plan, groups: &[Group], observation: &Observation) -
         findings.extend(roll.leader_findings(&order));
         findings.extend(roll.unclaimed(plan));
     }
+    findings.extend(effects::findings(plan, groups, observation));
     findings.into_iter().collect()
 }
 
@@ -146,7 +152,22 @@ impl<'a> Roll<'a> {
             }
         }
         findings.extend(self.sick_start(order));
+        findings.extend(self.open_end(order));
         findings
+    }
+
+    /// A disturbance that no gate follows: nothing tells that the member is back.
+    fn open_end(&self, order: &Order) -> Option<Finding> {
+        let followed = |step: &Step| {
+            let mut gates = self.gates.iter().filter(|gate| self.settles(gate));
+            gates.any(|gate| order.precedes(step.id, gate.id))
+        };
+        let (member, step) = self.disturbing.iter().find(|(_, step)| !followed(step))?;
+        let message = format!(
+            "nothing tells that {member} of {} is back after it is disturbed",
+            self.group.name
+        );
+        Some(at(Finding::error("kbz::plan::no-gate", message), &[step]))
     }
 
     /// A first disturbance without a gate before it: the group may not be whole to begin with.
@@ -165,130 +186,18 @@ impl<'a> Roll<'a> {
     }
 
     fn gate_between(&self, earlier: &Step, later: &Step, order: &Order) -> bool {
+        let between =
+            |gate: &&Step| order.precedes(earlier.id, gate.id) && order.precedes(gate.id, later.id);
         self.gates
             .iter()
-            .any(|gate| order.precedes(earlier.id, gate.id) && order.precedes(gate.id, later.id))
+            .any(|gate| between(gate) && self.settles(gate))
     }
 
-    /// What is wrong about the leader's turn.
-    fn leader_findings(&self, order: &Order) -> Vec<Finding> {
-        if self.group.leadership.is_none() || self.group.members.len() < 2 {
-            return Vec::new();
-        }
-        match self.switchovers.as_slice() {
-            [] if self.disturbing.iter().any(|(_, step)| leader_first(step)) => {
-                self.not_first(order)
-            }
-            [] => self.unmoved().into_iter().collect(),
-            [(leader, switchover)] => self.turn(leader, switchover, order),
-            [(_, first), (_, second), ..] => {
-                let message = format!("the leader of {} moves twice", self.group.name);
-                vec![at(
-                    Finding::error("kbz::plan::leader", message),
-                    &[first, second],
-                )]
-            }
-        }
-    }
-
-    /// A change that must hold on the leader first: others that can be disturbed before it.
-    fn not_first(&self, order: &Order) -> Vec<Finding> {
-        let Some(leader) = self.leader.as_deref() else {
-            return vec![self.perhaps_unmoved()];
-        };
-        let (own, others): (Vec<_>, Vec<_>) = self
-            .disturbing
-            .iter()
-            .partition(|(member, _)| member.as_str() == leader);
-        let pairs = own.iter().flat_map(|(_, first)| {
-            let late = others
-                .iter()
-                .filter(|(_, step)| !order.precedes(first.id, step.id));
-            late.map(|(member, step)| (*first, *member, *step))
-        });
-        pairs
-            .map(|(first, member, step)| {
-                let message = format!(
-                    "{member} of {} can be disturbed before {leader}, which leads and must be first",
-                    self.group.name
-                );
-                at(Finding::error("kbz::plan::leader", message), &[first, step])
-            })
-            .collect()
-    }
-
-    /// The leader is disturbed where it stands.
-    fn unmoved(&self) -> Option<Finding> {
-        let members = self.members();
-        let Some(leader) = self.leader.as_deref() else {
-            let everybody = members.len() == self.group.members.len();
-            return everybody.then(|| self.perhaps_unmoved());
-        };
-        let own = self.disturbing.iter().filter(|(m, _)| m.as_str() == leader);
-        let own: Vec<&Step> = own.map(|(_, step)| *step).collect();
-        if own.is_empty() {
-            return None;
-        }
-        let message = format!(
-            "{leader} leads {} and is disturbed without a switchover before",
-            self.group.name
-        );
-        Some(at(Finding::error("kbz::plan::leader", message), &own))
-    }
-
-    /// Nobody is known to lead; but if anybody does, it is one of those that are disturbed.
-    fn perhaps_unmoved(&self) -> Finding {
-        let message = format!(
-            "all members of {} are disturbed, and no switchover is planned",
-            self.group.name
-        );
-        Finding::warning("kbz::plan::leader", message)
-            .help("whoever leads is disturbed while it leads: writes stop until another is elected")
-    }
-
-    /// One switchover: the others before it, the leader after it, gates on both sides.
-    fn turn(&self, leader: &str, switchover: &Step, order: &Order) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        if self.leader.as_deref().is_some_and(|known| known != leader) {
-            let message = format!(
-                "{leader} hands over {}, which it does not lead",
-                self.group.name
-            );
-            findings.push(at(
-                Finding::error("kbz::plan::leader", message),
-                &[switchover],
-            ));
-        }
-        for (member, step) in &self.disturbing {
-            let (earlier, later) = if member.as_str() == leader {
-                (switchover, *step)
-            } else {
-                (*step, switchover)
-            };
-            let what = if !order.precedes(earlier.id, later.id) && member.as_str() == leader {
-                format!(
-                    "{member} leads {} and can be disturbed before it hands over",
-                    self.group.name
-                )
-            } else if !order.precedes(earlier.id, later.id) {
-                format!(
-                    "{member} of {} can be disturbed after the leader's turn",
-                    self.group.name
-                )
-            } else if self.group.gate.is_some() && !self.gate_between(earlier, later, order) {
-                format!(
-                    "no gate keeps the switchover of {} apart from {member}",
-                    self.group.name
-                )
-            } else {
-                continue;
-            };
-            findings.push(at(
-                Finding::error("kbz::plan::leader", what),
-                &[*step, switchover],
-            ));
-        }
-        findings
+    /// Whether a gate looks only once what was done before can show.
+    fn settles(&self, gate: &Step) -> bool {
+        let wanted = self.group.gate.as_ref().map_or(0, |gate| gate.settle);
+        let mut actions = gate.effects.iter().map(|effect| &effect.action);
+        actions.any(|action| matches!(action, Action::Gate(found) if found.settle >= wanted))
     }
 
     /// Steps on a member's host that end services and name no group.
@@ -337,16 +246,22 @@ impl<'a> Roll<'a> {
 /// A member and the step that disturbs it.
 type Disturbance<'a> = (&'a HostName, &'a Step);
 
-/// Whether a step's change must hold on the leader before it can on others.
-fn leader_first(step: &Step) -> bool {
-    let first = |action: &Action| matches!(action, Action::RestartMember { leader_first, .. } if *leader_first);
-    step.effects.iter().any(|effect| first(&effect.action))
-}
-
 /// Whether a step waits at the group's own gate: one that asks less would open too early.
 fn waits(step: &Step, gate: &Gate) -> bool {
     let same = |action: &Action| matches!(action, Action::Gate(found) if found.probe == gate.probe && found.condition == gate.condition);
     step.effects.iter().any(|effect| same(&effect.action))
+}
+
+/// Whether a group serves anybody: one behind a balancer that does not exist does not.
+fn serves(group: &Group, observation: &Observation) -> bool {
+    let seen = group
+        .gate
+        .as_ref()
+        .and_then(|gate| observation.get(&gate.probe));
+    match seen {
+        Some(Seen::Read(Reading::LoadBalancer(balancer))) => balancer.0.is_some(),
+        Some(Seen::Read(_) | Seen::Unreachable(_)) | None => true,
+    }
 }
 
 /// The leader that a step moves away from, if it moves this group's.
@@ -367,17 +282,4 @@ fn leader(group: &Group, observation: &Observation) -> Option<String> {
             .map(str::to_owned),
         _ => None,
     }
-}
-
-/// A finding at the declarations of steps, with the steps' names below it.
-fn at(finding: Finding, steps: &[&Step]) -> Finding {
-    let names = and(steps
-        .iter()
-        .map(|step| format!("{} {}", step.op.mark(), step.urn)));
-    let places = steps.iter().filter_map(|step| step.declared.as_ref());
-    let places: BTreeSet<_> = places.collect();
-    let finding = places.into_iter().fold(finding, |finding, place| {
-        finding.label(SourceLocation::from(place), "declared here")
-    });
-    finding.note("steps", names).help(CURE)
 }

@@ -4,12 +4,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::finding::CURE;
 use crate::diag::Finding;
 use crate::plan::{Plan, StepId};
-
-/// What a person can do about a plan that is wrong in itself.
-pub(super) const CURE: &str = "nothing was changed; this is a defect of the planner: please report it with the \
-                    output of `preview --json`";
 
 /// The waits of a plan's steps.
 pub(super) struct Order {

@@ -38,6 +38,7 @@ fn gate(synchronous: usize) -> Gate {
             synchronous,
             max_lag: 0,
         },
+        settle: 0,
         deadline: 60,
     }
 }
@@ -51,6 +52,7 @@ pub(crate) fn group() -> Group {
         leadership: Some(Leadership {
             probe: gate.probe.clone(),
             site: site(),
+            timing: None,
         }),
         gate: Some(gate),
     }

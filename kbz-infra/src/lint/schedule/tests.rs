@@ -30,7 +30,7 @@ fn what_disturbs_nobody_may_run_at_any_time() {
 #[test]
 fn several_steps_of_one_member_may_run_together() {
     check(
-        "gate\nrestart db-3 after 0\nrestart db-3 after 0\ngate after 1,2\nrestart db-2 after 3",
+        "gate\nrestart db-3 after 0\nrestart db-3 after 0\ngate after 1,2\nrestart db-2 after 3\ngate after 4",
         &[],
     );
 }
@@ -47,7 +47,7 @@ fn two_members_at_once() {
 fn one_step_of_a_member_beside_another_member() {
     // The unit is rolled, the container of the next member is not.
     check(
-        "gate\nrestart db-3 after 0\ngate after 1\nrestart db-2 after 2\nrestart db-2 after 0",
+        "gate\nrestart db-3 after 0\ngate after 1\nrestart db-2 after 2\nrestart db-2 after 0\ngate after 3,4",
         &["overlap db-3 and db-2 of pg can be disturbed at the same time"],
     );
 }
@@ -55,7 +55,7 @@ fn one_step_of_a_member_beside_another_member() {
 #[test]
 fn no_gate_between() {
     check(
-        "gate\nrestart db-3 after 0\nrestart db-2 after 1",
+        "gate\nrestart db-3 after 0\nrestart db-2 after 1\ngate after 2",
         &["no-gate db-2 of pg can be disturbed before db-3 is back"],
     );
 }
@@ -63,7 +63,7 @@ fn no_gate_between() {
 #[test]
 fn a_gate_that_waits_for_only_one_of_two_steps() {
     check(
-        "gate\nrestart db-3 after 0\nrestart db-3 after 0\ngate after 1\nrestart db-2 after 2,3",
+        "gate\nrestart db-3 after 0\nrestart db-3 after 0\ngate after 1\nrestart db-2 after 2,3\ngate after 4",
         &["no-gate db-2 of pg can be disturbed before db-3 is back"],
     );
 }
@@ -71,7 +71,7 @@ fn a_gate_that_waits_for_only_one_of_two_steps() {
 #[test]
 fn a_gate_beside_the_way() {
     check(
-        "gate\nrestart db-3 after 0\ngate after 1\nrestart db-2 after 1",
+        "gate\nrestart db-3 after 0\ngate after 1\nrestart db-2 after 1\ngate after 3",
         &["no-gate db-2 of pg can be disturbed before db-3 is back"],
     );
 }
@@ -79,7 +79,7 @@ fn a_gate_beside_the_way() {
 #[test]
 fn a_weaker_gate_is_no_gate() {
     check(
-        "gate\nrestart db-3 after 0\nweak-gate after 1\nrestart db-2 after 2",
+        "gate\nrestart db-3 after 0\nweak-gate after 1\nrestart db-2 after 2\ngate after 3",
         &["no-gate db-2 of pg can be disturbed before db-3 is back"],
     );
 }
@@ -87,7 +87,7 @@ fn a_weaker_gate_is_no_gate() {
 #[test]
 fn no_gate_before_the_first() {
     check(
-        "restart db-3\ngate after 0\nrestart db-2 after 1",
+        "restart db-3\ngate after 0\nrestart db-2 after 1\ngate after 2",
         &["no-gate db-3 of pg can be disturbed before the group is known to be whole"],
     );
 }
@@ -103,7 +103,7 @@ fn the_leader_before_its_switchover() {
 #[test]
 fn a_replica_after_the_leader() {
     check(
-        "gate\nswitchover db-1 after 0\ngate after 1\nrestart db-1 after 2\ngate after 3\nrestart db-2 after 4",
+        "gate\nswitchover db-1 after 0\ngate after 1\nrestart db-1 after 2\ngate after 3\nrestart db-2 after 4\ngate after 5",
         &["leader db-2 of pg can be disturbed after the leader's turn"],
     );
 }
@@ -111,7 +111,7 @@ fn a_replica_after_the_leader() {
 #[test]
 fn no_gate_after_the_switchover() {
     check(
-        "gate\nrestart db-2 after 0\ngate after 1\nswitchover db-1 after 2\nrestart db-1 after 3",
+        "gate\nrestart db-2 after 0\ngate after 1\nswitchover db-1 after 2\nrestart db-1 after 3\ngate after 4",
         &["leader no gate keeps the switchover of pg apart from db-1"],
     );
 }
@@ -119,15 +119,31 @@ fn no_gate_after_the_switchover() {
 #[test]
 fn no_gate_before_the_switchover() {
     check(
-        "gate\nrestart db-2 after 0\nswitchover db-1 after 1\ngate after 2\nrestart db-1 after 3",
+        "gate\nrestart db-2 after 0\nswitchover db-1 after 1\ngate after 2\nrestart db-1 after 3\ngate after 4",
         &["leader no gate keeps the switchover of pg apart from db-2"],
+    );
+}
+
+#[test]
+fn no_gate_after_the_last() {
+    check(
+        "gate\nrestart db-3 after 0",
+        &["no-gate nothing tells that db-3 of pg is back after it is disturbed"],
+    );
+}
+
+#[test]
+fn a_leader_that_moves_before_the_group_is_whole() {
+    check(
+        "switchover db-1\ngate after 0\nrestart db-1 after 1\ngate after 2",
+        &["leader the leader of pg can move before the group is known to be whole"],
     );
 }
 
 #[test]
 fn two_switchovers() {
     check(
-        "gate\nswitchover db-1 after 0\nswitchover db-2 after 0\ngate after 1,2\nrestart db-1 after 3",
+        "gate\nswitchover db-1 after 0\nswitchover db-2 after 0\ngate after 1,2\nrestart db-1 after 3\ngate after 4",
         &["leader the leader of pg moves twice"],
     );
 }
@@ -135,7 +151,7 @@ fn two_switchovers() {
 #[test]
 fn everybody_and_no_switchover() {
     check(
-        "gate\nrestart db-3 after 0\ngate after 1\nrestart db-2 after 2\ngate after 3\nrestart db-1 after 4",
+        "gate\nrestart db-3 after 0\ngate after 1\nrestart db-2 after 2\ngate after 3\nrestart db-1 after 4\ngate after 5",
         &["leader all members of pg are disturbed, and no switchover is planned"],
     );
 }
@@ -168,7 +184,7 @@ fn less_than_a_standby_may_have_begins_with_the_leader() {
 #[test]
 fn a_member_that_is_none() {
     check(
-        "gate\nrestart db-9 after 0",
+        "gate\nrestart db-9 after 0\ngate after 1",
         &["member `restart@db-9:1` disturbs db-9, no member of pg"],
     );
 }
@@ -225,7 +241,7 @@ fn a_group_without_a_gate() {
 #[test]
 fn no_wait_of_a_good_roll_can_be_spared() {
     let good = parsed(GOOD);
-    for index in 1..good.steps.len() - 1 {
+    for index in 1..good.steps.len() {
         let mut wrong = good.clone();
         wrong.steps[index].after.clear();
         assert!(

@@ -173,9 +173,12 @@ impl Container {
         grace: u32,
     ) -> Result<Change, PlanError> {
         let mut effects = Vec::new();
+        let mut serving = running;
         if let Some(unit) = self.unit_query()
-            && context.ask(&self.site(), &unit)?.exists()
+            && let found = context.ask(&self.site(), &unit)?
+            && found.exists()
         {
+            serving |= found.active == "active";
             effects.push(self.effect(Action::Systemd {
                 verb: UnitVerb::Stop,
                 unit: unit.name,
@@ -188,7 +191,7 @@ impl Container {
         Ok(Change {
             op: Op::Replace,
             reasons,
-            impact: if running {
+            impact: if serving {
                 Impact::Restart
             } else {
                 Impact::None

@@ -9,7 +9,7 @@ use super::parameters::{ImpactClass, RestartParameters};
 use crate::effect::Removal;
 use crate::effect::{Action, Effect};
 use crate::ident::{Digest, Urn};
-use crate::probe::{Dcs, PatroniAccess, Probe, Site};
+use crate::probe::{Contexts, Dcs, PatroniAccess, PgAccess, Probe, Site};
 use crate::resource::{Change, Context, Detail, Impact, Op, PlanError, Planned, Reason, Resource};
 
 /// The key of the owner's mark.
@@ -23,7 +23,8 @@ const PARAMETERS: [&str; 2] = ["postgresql", "parameters"];
 pub struct PatroniConfig {
     pub(super) access: PatroniAccess,
     pub(super) goal: Value,
-    pub(super) restarting: RestartParameters,
+    restarting: RestartParameters,
+    server: Option<PgAccess>,
 }
 
 impl PatroniConfig {
@@ -36,12 +37,20 @@ impl PatroniConfig {
             access: cluster.clone(),
             goal,
             restarting: RestartParameters::of_major(17),
+            server: None,
         }
     }
 
     /// The major version whose parameters are meant. Default: 17.
     pub fn for_postgres(mut self, major: u32) -> Self {
         self.restarting = RestartParameters::of_major(major);
+        self
+    }
+
+    /// A server of the cluster that tells which of its parameters need a restart. While it does
+    /// not answer, the table of the version counts.
+    pub fn asking(mut self, server: &PgAccess) -> Self {
+        self.server = Some(server.clone());
         self
     }
 
@@ -59,13 +68,16 @@ impl PatroniConfig {
         json!({"stack": context.stack(), "keys": super::merge::declared(&self.goal)})
     }
 
-    /// What a change of one key takes.
-    fn class(&self, difference: &Difference) -> ImpactClass {
-        match difference.path.as_slice() {
-            [first, second, parameter] if [first, second] == PARAMETERS => {
-                self.restarting.class(parameter)
-            }
-            _ => ImpactClass::Reload,
+    /// What a change of each parameter takes.
+    pub(super) fn classes(&self, context: &Context<'_>) -> Result<RestartParameters, PlanError> {
+        let known = self.restarting.clone();
+        let Some(server) = &self.server else {
+            return Ok(known);
+        };
+        match context.read(&Site::Postgres(server.clone()), &Contexts {}) {
+            Ok(Some(told)) => Ok(known.told_by(told)),
+            Ok(None) | Err(PlanError::Blocked(_)) => Ok(known),
+            Err(error) => Err(error),
         }
     }
 
@@ -103,9 +115,10 @@ impl PatroniConfig {
             );
         }
         let reasons = differences.iter().map(reason).collect();
+        let classes = self.classes(context)?;
         let restarting = differences
             .iter()
-            .filter(|difference| self.class(difference) == ImpactClass::Restart);
+            .filter(|difference| class(&classes, difference) == ImpactClass::Restart);
         let details = restarting.map(|difference| {
             let name = difference.name();
             Detail::Note(format!("{name} takes effect when each member restarts"))
@@ -124,7 +137,8 @@ impl PatroniConfig {
             return Ok(Vec::new());
         };
         let mut differences = self.differences(context, found, found.get(MARK));
-        differences.retain(|difference| self.class(difference) == ImpactClass::Restart);
+        let classes = self.classes(context)?;
+        differences.retain(|difference| class(&classes, difference) == ImpactClass::Restart);
         Ok(differences)
     }
 
@@ -161,6 +175,14 @@ impl PatroniConfig {
     }
 }
 
+/// What a change of one key takes.
+fn class(classes: &RestartParameters, difference: &Difference) -> ImpactClass {
+    match difference.path.as_slice() {
+        [first, second, parameter] if [first, second] == PARAMETERS => classes.class(parameter),
+        _ => ImpactClass::Reload,
+    }
+}
+
 /// A value in words.
 pub(super) fn text(value: Option<&Value>) -> String {
     match value {
@@ -181,7 +203,9 @@ impl Resource for PatroniConfig {
     }
 
     fn probes(&self) -> Vec<Probe> {
-        vec![Probe::at(&self.site(), Dcs {})]
+        let server = self.server.iter();
+        let contexts = server.map(|server| Probe::at(&Site::Postgres(server.clone()), Contexts {}));
+        contexts.chain([Probe::at(&self.site(), Dcs {})]).collect()
     }
 
     fn plan(&self, context: &Context<'_>) -> Result<Planned, PlanError> {

@@ -7,7 +7,8 @@
 //! outlives the operator's state.
 //!
 //! The patch is minimal, so an unchanged parameter is never written again. A change is a reload,
-//! and what takes effect only at the start of a server ([`RestartParameters`]) waits for one.
+//! and what takes effect only at the start of a server ([`RestartParameters`]) waits for one. Which
+//! parameters these are is read from a server ([`PatroniConfig::asking`]).
 //! Patroni never restarts a server by itself; [`MemberRestart`] does that, member by member.
 //!
 //! Removal takes nothing away: a running cluster needs its configuration to the end.

@@ -1,13 +1,21 @@
 //! Which parameters of PostgreSQL take effect only after a restart.
 //!
-//! These are the parameters whose `context` in `pg_settings` is `postmaster`, for PostgreSQL 16
+//! A server that answers tells it itself: the `context` of each parameter in `pg_settings`, those
+//! of its loaded extensions included. Where none answers yet, or it does not know a parameter, a
+//! table counts. It holds the parameters whose `context` in `pg_settings` is `postmaster`, for PostgreSQL 16
 //! and 17 with the modules that ship with it. Names that a later major knows and an earlier one
 //! does not do no harm: the earlier one refuses them anyway. To make the table again:
 //! `SELECT name FROM pg_settings WHERE context = 'postmaster' ORDER BY name`.
+//!
+//! That a standby must not have less of some than its leader is told by no server; it is in the
+//! documentation of hot standby ([`AT_LEAST_THE_LEADERS`]). Patroni keeps these in its dynamic
+//! configuration alone, so that all members have the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+
+use crate::probe::ContextsReading;
 
 /// What a change of a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,28 +28,49 @@ pub enum ImpactClass {
 
 /// The parameters that need a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RestartParameters(BTreeSet<String>);
+pub struct RestartParameters {
+    /// Those of the table.
+    known: BTreeSet<String>,
+    /// What a server says of its own.
+    told: BTreeMap<String, ImpactClass>,
+}
 
 impl RestartParameters {
     /// Those of a major version of PostgreSQL.
     pub fn of_major(major: u32) -> Self {
         let only = if major >= 17 { SINCE_17 } else { UNTIL_16 };
         let names = IN_BOTH.iter().chain(MODULES).chain(only);
-        Self(names.map(|&name| name.to_owned()).collect())
+        Self {
+            known: names.map(|&name| name.to_owned()).collect(),
+            told: BTreeMap::new(),
+        }
     }
 
     /// Adds parameters of other extensions.
     pub fn and<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.0.extend(names.into_iter().map(Into::into));
+        self.known.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// What a server says of its parameters counts for them.
+    pub(super) fn told_by(mut self, server: &ContextsReading) -> Self {
+        let told = server.0.iter().map(|(name, context)| {
+            let class = match context.as_str() {
+                "postmaster" => ImpactClass::Restart,
+                _ => ImpactClass::Reload,
+            };
+            (name.clone(), class)
+        });
+        self.told.extend(told);
         self
     }
 
     /// What a change of a parameter takes.
     pub fn class(&self, parameter: &str) -> ImpactClass {
-        if self.0.contains(parameter) {
-            ImpactClass::Restart
-        } else {
-            ImpactClass::Reload
+        match self.told.get(parameter) {
+            Some(class) => *class,
+            None if self.known.contains(parameter) => ImpactClass::Restart,
+            None => ImpactClass::Reload,
         }
     }
 }

@@ -94,7 +94,7 @@ impl MemberRestart {
         };
         let old = parameters(found.content.as_deref().unwrap_or_default());
         let new = parameters(&wanted.text(context)?.to_string());
-        Ok(differing(&old, &new, &self.config.restarting))
+        Ok(differing(&old, &new, &self.config.classes(context)?))
     }
 
     /// Whether the leader has to go first.

@@ -8,8 +8,8 @@ use crate::effect::Action;
 use crate::ident::Urn;
 use crate::primitive::testkit::{World, check, file, host, removal};
 use crate::probe::{
-    Cluster, ClusterMember, ClusterReading, Dcs, DcsReading, MemberRole, PatroniAccess, RaftAccess,
-    Site,
+    Cluster, ClusterMember, ClusterReading, Contexts, ContextsReading, Dcs, DcsReading, MemberRole,
+    PatroniAccess, PgAccess, RaftAccess, Site,
 };
 use crate::secret::SecretRef;
 
@@ -137,6 +137,45 @@ fn the_version_tells_what_needs_a_restart() {
     assert_eq!(class(17, "work_mem"), ImpactClass::Reload);
     let more = RestartParameters::of_major(17).and(["cron.database_name"]);
     assert_eq!(more.class("cron.database_name"), ImpactClass::Restart);
+}
+
+/// A server knows the parameters of its extensions; one that does not answer leaves it to the
+/// table.
+#[test]
+fn a_server_tells_what_needs_a_restart() {
+    let server = PgAccess {
+        via: vec![host()],
+        address: "127.0.0.1".to_owned(),
+        port: 5432,
+        user: "postgres".to_owned(),
+        password: SecretRef::new("SUPER"),
+    };
+    let goal = json!({"postgresql": {"parameters": {"cron.database_name": "a", "work_mem": 1}}});
+    let wanted = || PatroniConfig::of(&access(), goal.clone()).asking(&server);
+    let restart = || MemberRestart::of(&wanted(), &host());
+    let contexts = |names: &[(&str, &str)]| {
+        let names = names.iter();
+        let names = names.map(|(name, when)| ((*name).to_owned(), (*when).to_owned()));
+        let site = Site::Postgres(server.clone());
+        let world = dcs(Some(json!({"ttl": 20})));
+        let world = world.and_at(&Site::Patroni(access()), Cluster {}, running());
+        world.and_at(&site, Contexts {}, ContextsReading(names.collect()))
+    };
+    let told = [("cron.database_name", "postmaster"), ("work_mem", "user")];
+    let work = "Run (restart) postgresql.parameters.work_mem  none → 1: RestartMember";
+    let cron = "Run (restart) postgresql.parameters.cron.database_name  none → a: RestartMember";
+    check([
+        (restart(), contexts(&told), cron),
+        (restart(), contexts(&[("work_mem", "postmaster")]), work),
+        (restart(), contexts(&[]), "nothing"),
+    ]);
+    let found = there(|found| found["postgresql"]["parameters"]["max_connections"] = json!(100));
+    let silent = found.and_at(&Site::Patroni(access()), Cluster {}, running());
+    check([(
+        MemberRestart::of(&config().asking(&server), &host()),
+        silent.or_silent(),
+        "Run (restart) postgresql.parameters.max_connections  100 → 200: RestartMember",
+    )]);
 }
 
 #[test]

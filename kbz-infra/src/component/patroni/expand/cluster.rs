@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::component::patroni::cluster::PatroniCluster;
-use crate::component::patroni::dcs_config::Synchronous;
+use crate::component::patroni::dcs_config::{DcsConfig, Synchronous};
 use crate::component::patroni::node::PatroniNode;
 use crate::diag::{Finding, SourceLocation};
 use crate::effect::{Condition, Gate};
@@ -11,7 +11,7 @@ use crate::ident::{HostName, Urn};
 use crate::primitive::{ClusterGate, MemberRestart, PatroniConfig};
 use crate::probe::{self, Probe, Site};
 use crate::program::{Component, DeclareExt as _, Handle, Result, Scope};
-use crate::resource::{Claim, Group, Leadership};
+use crate::resource::{Claim, Group, LeaderTiming, Leadership};
 
 /// How long three empty nodes may take to become a cluster, and one node to come back: a
 /// replica may have to be copied anew.
@@ -33,6 +33,7 @@ impl PatroniCluster {
                 synchronous,
                 max_lag: GATE_LAG,
             },
+            settle: 0,
             deadline: GATE_DEADLINE,
         }
     }
@@ -85,6 +86,18 @@ impl PatroniCluster {
     }
 }
 
+/// What decides how long the cluster has no leader, as declared.
+fn leader_timing(dcs: &DcsConfig, site: &Site) -> LeaderTiming {
+    let milliseconds = |seconds: u32| u64::from(seconds) * 1000;
+    LeaderTiming {
+        ttl: milliseconds(dcs.timing.ttl),
+        loop_wait: milliseconds(dcs.timing.loop_wait),
+        start_timeout: milliseconds(dcs.primary_start_timeout),
+        synchronous: dcs.synchronous != Synchronous::Off,
+        settings: Probe::at(site, probe::Dcs {}),
+    }
+}
+
 impl Component for PatroniCluster {
     fn urn(&self) -> Urn {
         Urn::global(Self::KIND, &self.name)
@@ -105,6 +118,7 @@ impl Component for PatroniCluster {
         let access = self.access(scope)?;
         let site = Site::Patroni(access.clone());
         let major = nodes[0].major();
+        let dcs = self.dcs_config(major, nodes.len());
         let gate = self.gate(&site, nodes.len());
         let members: Vec<HostName> = nodes.iter().map(|node| node.host().clone()).collect();
         scope.claim(Claim::Voters {
@@ -121,6 +135,7 @@ impl Component for PatroniCluster {
             leadership: Some(Leadership {
                 probe: gate.probe.clone(),
                 site: site.clone(),
+                timing: Some(leader_timing(&dcs, &site)),
             }),
         });
         let parts: Vec<Urn> = nodes.iter().map(|node| node.urn().clone()).collect();
@@ -129,8 +144,9 @@ impl Component for PatroniCluster {
                 .watching(parts.clone())
                 .within(parts.clone()),
         );
-        let config = PatroniConfig::of(&access, self.dcs_config(major, nodes.len()).to_value())
-            .for_postgres(u32::from(major));
+        let config = PatroniConfig::of(&access, dcs.to_value())
+            .for_postgres(u32::from(major))
+            .asking(&self.own_server(scope)?);
         let configured = config.clone().within(parts.clone());
         let configured = scope.add(configured.after([whole.urn().clone()]));
         self.restarts(&config, &nodes, configured.urn(), scope);
