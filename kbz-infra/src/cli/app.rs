@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use super::args::{Arguments, Command, Common, FAILED};
-use super::command::Call;
+use super::command::{Call, Wish};
 use super::error::Failed;
 use super::rehearsal::Rehearsal;
 use super::screen::Screen;
@@ -100,12 +100,32 @@ impl Cli {
         };
         call.warn();
         match &arguments.command {
-            Command::Up { view, fail_fast } => call.change(Request::Up, *view, *fail_fast).await,
-            Command::Destroy { view } => call.change(Request::Destroy, *view, false).await,
+            Command::Up {
+                view,
+                chosen,
+                fail_fast,
+                plan,
+            } => {
+                let wish = Wish::new(Request::Up, *view, chosen, *fail_fast);
+                call.change(&wish.of_plan(plan.as_deref())).await
+            }
+            Command::Destroy {
+                view,
+                chosen,
+                fail_fast,
+            } => {
+                let wish = Wish::new(Request::Destroy, *view, chosen, *fail_fast);
+                call.change(&wish).await
+            }
             Command::Preview {
                 view,
+                chosen,
                 detailed_exitcode,
-            } => call.preview(*view, *detailed_exitcode).await,
+                out,
+            } => {
+                let out = out.as_deref();
+                call.preview(*view, chosen, *detailed_exitcode, out).await
+            }
             Command::Outputs { name, show_secrets } => call.outputs(name.as_deref(), *show_secrets),
             Command::Graph { format } => Ok(call.graph(*format)),
             Command::Render { out } => call.render(out).await,

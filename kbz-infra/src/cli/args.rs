@@ -82,22 +82,37 @@ pub(super) enum Command {
     Up {
         #[command(flatten)]
         view: View,
+        #[command(flatten)]
+        chosen: Chosen,
         /// Stops at the first failure instead of finishing what does not depend on it
         #[arg(long)]
         fail_fast: bool,
+        /// Carries out this plan, kept by `preview --out`, and plans nothing
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "exclude"])]
+        plan: Option<PathBuf>,
     },
     /// Shows what `up` would do, and does nothing
     Preview {
         #[command(flatten)]
         view: View,
+        #[command(flatten)]
+        chosen: Chosen,
         /// Exit code 2 when changes are pending
         #[arg(long)]
         detailed_exitcode: bool,
+        /// Keeps the plan in this file, for `up --plan`
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Takes away everything that the stack has made
     Destroy {
         #[command(flatten)]
         view: View,
+        #[command(flatten)]
+        chosen: Chosen,
+        /// Stops at the first failure instead of finishing what does not depend on it
+        #[arg(long)]
+        fail_fast: bool,
     },
     /// Shows what the stack offers to its users
     Outputs {
@@ -165,6 +180,20 @@ pub(super) struct View {
     /// Shows the whole content of new files
     #[arg(long)]
     pub(super) contents: bool,
+}
+
+/// Which objects a command is for. Without either option: all of them.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Chosen {
+    /// Only this object, with what has to be done before it; may be given several times
+    ///
+    /// An address such as `container@db-slave-01:patroni`, that of a component, or a pattern
+    /// in which `*` stands for any text, such as `*@db-slave-01:*`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) target: Vec<String>,
+    /// Without this object and what depends on it; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) exclude: Vec<String>,
 }
 
 /// The languages of pictures.

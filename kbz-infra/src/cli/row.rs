@@ -47,6 +47,7 @@ impl Tone {
     fn of(op: Op) -> Self {
         match op {
             Op::Create | Op::Adopt => Tone::Good,
+            Op::Forget => Tone::Faint,
             Op::Update | Op::Run | Op::Switchover => Tone::Change,
             Op::Replace | Op::Delete => Tone::Danger,
         }

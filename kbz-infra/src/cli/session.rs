@@ -15,13 +15,13 @@ use crate::effect::{Action, Effect, Interpreter};
 use crate::graph::Graph;
 use crate::ident::{HostName, StackName, Urn};
 use crate::observe::{follow_up, observe};
-use crate::plan::{Planner, Request, probes, searches};
+use crate::plan::{Planner, Request, Selection, probes, searches};
 use crate::probe::{Observation, Seen, Site};
 use crate::program::{
     BaseImages, Environment, EnvironmentKind, Environments, ImageBase, Program, Settings, Stack,
 };
 use crate::resource::Claim;
-use crate::state::Store;
+use crate::state::{SavedPlan, Store};
 
 /// A program: what it declares on a stack.
 pub type Declare = fn(&mut Stack) -> crate::program::Result<()>;
@@ -101,6 +101,7 @@ impl Session {
         interpreter: &Arc<dyn Interpreter>,
         remembered: &BTreeMap<Urn, Record>,
         request: Request,
+        selection: &Selection,
     ) -> Result<Looked, Failed> {
         let begun = Instant::now();
         let heard = |event| self.timings.observed(&event);
@@ -112,11 +113,32 @@ impl Session {
         self.timings.over(Phase::Observed, begun);
         let begun = Instant::now();
         let planner = Planner::new(&self.graph, &observation, &self.program.vault, remembered);
-        let plan = planner.plan(request)?;
+        let plan = planner.choosing(selection).plan(request)?;
         self.timings.over(Phase::Planned, begun);
+        if request == Request::Up && plan.is_empty() && plan.kept.is_empty() {
+            nothing_chosen(selection)?;
+        }
         let searches = searches(&self.graph);
         let groups = self.graph.groups();
         Ok(Looked::new(plan, observation, groups, &searches, elapsed))
+    }
+
+    /// Reads what a plan was decided from, and plans nothing: what of it still holds is done.
+    pub(super) async fn look_again(
+        &self,
+        interpreter: &Arc<dyn Interpreter>,
+        saved: SavedPlan,
+    ) -> Looked {
+        let begun = Instant::now();
+        let heard = |event| self.timings.observed(&event);
+        let vault = &self.program.vault;
+        let observation = observe(interpreter, saved.probes(vault), &heard).await;
+        let elapsed = begun.elapsed();
+        self.timings.over(Phase::Observed, begun);
+        let since = saved.since(&observation, vault);
+        let plan = saved.plan.reduced(&since.done, &since.refused);
+        let searches = searches(&self.graph);
+        Looked::new(plan, observation, &saved.groups, &searches, elapsed)
     }
 
     /// Every file that the program generates, by `HOST/PATH`, and the context of every image;
@@ -189,6 +211,18 @@ impl Session {
             balancers: balancers.into_values().collect(),
         }
     }
+}
+
+/// Refuses a selection of nothing: it would read as a stack that is as declared.
+fn nothing_chosen(selection: &Selection) -> Result<(), Failed> {
+    if selection.is_everything() {
+        return Ok(());
+    }
+    Err(Failed::with_help(
+        "kbz::cli::target",
+        "nothing is chosen: --exclude takes out all that there is to do",
+        "what depends on an excluded object is left out with it; exclude less",
+    ))
 }
 
 /// The texts that an effect writes.

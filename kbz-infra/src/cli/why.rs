@@ -94,6 +94,7 @@ impl Answer {
             planned: step.map(Planned::of),
             stuck: stuck.map(|stuck| match &stuck.why {
                 StuckBy::Unreachable(outage) => outage.to_string(),
+                StuckBy::Moved(what) => format!("changed since: {}", what.join(", ")),
                 StuckBy::DependsOn(other) => format!("it depends on {other}, which is left alone"),
             }),
         }

@@ -235,6 +235,9 @@ pub struct Record {
     pub depends_on: BTreeSet<Urn>,
     /// Whether it must never be deleted.
     pub protect: bool,
+    /// Whether it stays when it is no longer managed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retain: bool,
 }
 
 /// How an object is taken away.

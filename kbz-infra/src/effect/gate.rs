@@ -6,10 +6,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::EffectError;
-use crate::probe::{ClusterReading, LoadBalancerReading, MemberRole, Probe, Reading};
+use crate::probe::{
+    ClusterReading, ContainerReading, LoadBalancerReading, MemberRole, Probe, Reading,
+};
 
 /// Waits until a condition holds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
     /// What is read again and again.
     pub probe: Probe,
@@ -24,7 +26,7 @@ pub struct Gate {
 }
 
 /// What a gate waits for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
     /// A Patroni cluster is whole: one leader named by a majority that has RAFT quorum, the
@@ -37,6 +39,12 @@ pub enum Condition {
         /// Bytes that a replica may be behind.
         max_lag: u64,
     },
+    /// What is asked for is there, whatever it is.
+    Present,
+    /// What is asked for is not there.
+    Absent,
+    /// A unit or a container runs.
+    Running,
     /// The database answers.
     RoleExists,
     /// A load balancer hands connections on: each of its services has targets that its health
@@ -73,6 +81,18 @@ impl Gate {
             (Condition::LoadBalancerHealthy { min_targets }, Reading::LoadBalancer(balancer)) => {
                 balancer_healthy(balancer, *min_targets)
             }
+            (Condition::Present, reading) if !reading.is_absent() => Ok(()),
+            (Condition::Present, _) => Err(Waiting(format!("{} to be there", self.probe))),
+            (Condition::Absent, reading) if reading.is_absent() => Ok(()),
+            (Condition::Absent, _) => Err(Waiting(format!("{} to be gone", self.probe))),
+            (Condition::Running, Reading::Unit(unit)) if unit.active == "active" => Ok(()),
+            (
+                Condition::Running,
+                Reading::Container(ContainerReading::Present { running: true, .. }),
+            ) => Ok(()),
+            (Condition::Running, Reading::Unit(_) | Reading::Container(_)) => {
+                Err(Waiting(format!("{} to run", self.probe)))
+            }
             (condition, _) => Err(Waiting(format!("an answer that {condition:?} can judge"))),
         }
     }
@@ -96,6 +116,9 @@ impl Condition {
                  that cannot be put right is taken out by hand, replicas first and one at a time \
                  (stop its unit, remove its container); `up` then makes it anew without a gate \
                  before"
+            }
+            Self::Present | Self::Absent | Self::Running => {
+                "make it so, or change the condition in the program, and run it again"
             }
             Self::RoleExists => "look at the server that should have the role, and run it again",
             Self::LoadBalancerHealthy { .. } => {

@@ -33,6 +33,16 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Whether it may pass by itself, so that trying again makes sense.
+    pub(super) fn may_pass(self) -> bool {
+        match self {
+            Self::Unreachable | Self::Refused => true,
+            Self::Moved | Self::GateClosed | Self::TimedOut | Self::Cancelled | Self::Defect => {
+                false
+            }
+        }
+    }
+
     /// Whether the effect may have happened all the same.
     pub(super) fn leaves_doubt(self) -> bool {
         match self {

@@ -13,7 +13,13 @@ use super::emitter::Emitter;
 use super::failure::Failure;
 use super::progress;
 use crate::effect::{Effect, Interpreter, RunContext};
-use crate::plan::{Plan, StepId};
+use crate::plan::{Plan, Step, StepId};
+
+/// How long it is waited before an effect that failed is tried again; then twice as long, and so
+/// on.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// What that grows to.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What a worker tells the dispatcher. Steps and effects go by their place.
 #[derive(Debug)]
@@ -74,7 +80,7 @@ impl Bench {
                 ..self.context.clone()
             };
             let begun = Instant::now();
-            match self.carry_out(effect, &context, deadline, limit).await {
+            match self.insist(step, effect, &context, deadline, limit).await {
                 Ok(()) => self.report(Report::Completed {
                     step: place,
                     effect: number,
@@ -104,6 +110,39 @@ impl Bench {
             Ok(Err(error)) => Err(Failure::of(&error, &self.context.vault)),
             Err(_) => Err(Failure::timed_out(limit)),
         }
+    }
+
+    /// The same, tried again as often as the step says. Its intent stays open meanwhile, and
+    /// effects are idempotent, so nothing more has to be written down.
+    async fn insist(
+        &self,
+        step: &Step,
+        effect: &Effect,
+        context: &RunContext,
+        deadline: Instant,
+        limit: Duration,
+    ) -> Result<(), Failure> {
+        let mut pause = FIRST_PAUSE;
+        for retry in 1..=step.retries {
+            let failure = match self.carry_out(effect, context, deadline, limit).await {
+                Err(failure) if failure.kind.may_pass() => failure,
+                done => return done,
+            };
+            context.progress.say(&format!(
+                "failed, retry {retry} of {} in {} s",
+                step.retries,
+                pause.as_secs()
+            ));
+            // Neither the limit of the step nor a wish to leave waits for a pause to end.
+            tokio::select! {
+                () = context.cancel.cancelled() => return Err(failure),
+                slept = timeout_at(deadline, tokio::time::sleep(pause)) => {
+                    slept.map_err(|_| failure)?;
+                }
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        self.carry_out(effect, context, deadline, limit).await
     }
 
     fn listener(&self, step: StepId, effect: u32) -> crate::effect::Progress {

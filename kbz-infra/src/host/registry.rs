@@ -159,6 +159,7 @@ mod tests {
             removal: removal.into(),
             depends_on: std::collections::BTreeSet::new(),
             protect: false,
+            retain: false,
         };
         let urn = Urn::on("file", &host, "/etc/x");
         assert!(belongs(&record(urn.clone(), removal(&host)), &host));

@@ -141,6 +141,7 @@ async fn what_only_a_registry_knows_is_asked_in_a_second_round() {
             }),
             depends_on: BTreeSet::new(),
             protect: false,
+            retain: false,
         })
     };
     let registry = Probe::at(&db, Registry {});

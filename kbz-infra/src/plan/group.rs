@@ -210,6 +210,7 @@ impl<'a> Roll<'a> {
             declared: None,
             disturbs: None,
             timeout: None,
+            retries: 0,
         });
         id
     }

@@ -4,15 +4,20 @@
 //! makes no choices. What cannot be planned because a site does not answer is listed apart, with
 //! all that depends on it, and is left alone.
 
+mod alias;
 mod fate;
 mod forecast;
 mod group;
+mod options;
 mod order;
 mod planner;
+mod reduced;
 mod removal;
+mod selection;
 mod step;
 
 pub use crate::resource::{Group, Leadership};
 pub use forecast::{Cause, Forecast, Pause, Span, loss, searches};
-pub use planner::{Planner, Problem, Request, probes};
+pub use planner::{Planner, Problem, probes};
+pub use selection::{Pattern, Request, Selection};
 pub use step::{Outcome, Plan, Step, StepId, Stuck, StuckBy};

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fate::Fate;
+use super::selection::{Request, Selection};
 use super::step::{Outcome, Plan, Step, StepId, Stuck, StuckBy};
-use super::{group, order};
+use super::{alias, group, order};
 use crate::effect::Record;
 use crate::effect::{Action, Effect};
 use crate::graph::{Graph, Node};
@@ -12,15 +13,6 @@ use crate::ident::{HostName, Place, Urn};
 use crate::probe::{Entry, Observation, Probe, Reading, Registry, Seen};
 use crate::resource::{Blocked, Change, Context, Impact, Op, PlanError, Planned, Reason, Upstream};
 use crate::secret::{KeyedHash, Vault};
-
-/// What a plan is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
-    /// The world as declared.
-    Up,
-    /// Nothing of the stack left.
-    Destroy,
-}
 
 /// A resource that cannot be planned, for a reason that a person must cure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,11 +30,14 @@ pub struct Problem {
 pub struct Planner<'a> {
     pub(super) graph: &'a Graph,
     pub(super) observation: &'a Observation,
-    vault: &'a Vault,
+    pub(super) vault: &'a Vault,
     pub(super) remembered: BTreeMap<Urn, Record>,
     pub(super) marked: BTreeMap<Urn, Record>,
     /// What a registry holds and nobody can read.
     unreadable: Vec<Problem>,
+    selection: Selection,
+    /// Addresses that declared objects had before, with those that they have.
+    pub(super) renamed: BTreeMap<Urn, Urn>,
 }
 
 impl<'a> Planner<'a> {
@@ -63,16 +58,29 @@ impl<'a> Planner<'a> {
             remembered,
             marked,
             unreadable,
+            selection: Selection::default(),
+            renamed: alias::renamed(graph),
         }
+    }
+
+    /// The same, for what `selection` chooses and nothing else.
+    pub fn choosing(mut self, selection: &Selection) -> Self {
+        self.selection = selection.clone();
+        self
     }
 
     /// The plan, or everything that stands against it.
     pub fn plan(self, request: Request) -> Result<Plan, Vec<Problem>> {
         let mut draft = Draft::default();
         draft.problems.clone_from(&self.unreadable);
+        draft.left_out = self
+            .selection
+            .left_out(request, self.graph, &self.remembered);
         if request == Request::Up {
             for (urn, node) in self.graph.in_order() {
-                self.place(urn, node, &mut draft);
+                if !draft.left_out.contains(urn) {
+                    self.place(urn, node, &mut draft);
+                }
             }
         }
         self.remove(request, &mut draft);
@@ -86,6 +94,7 @@ impl<'a> Planner<'a> {
             kept: draft.kept,
             stuck: draft.stuck,
             forgotten: draft.forgotten,
+            left_out: draft.left_out,
         })
     }
 
@@ -95,12 +104,21 @@ impl<'a> Planner<'a> {
         if let Some(stuck) = wanted.iter().find(|urn| draft.is_stuck(urn)) {
             return draft.stick(urn, StuckBy::DependsOn(stuck.clone()));
         }
+        if let Err(error) = self.preconditions(node) {
+            return Self::refuse(urn, node, error, draft);
+        }
         match self.ask(urn, node, draft) {
             Ok(planned) => self.decide(urn, node, planned, draft),
-            Err(PlanError::Blocked(Blocked::Unreachable(outage))) => {
+            Err(error) => Self::refuse(urn, node, error, draft),
+        }
+    }
+
+    fn refuse(urn: &Urn, node: &Node, error: PlanError, draft: &mut Draft) {
+        match error {
+            PlanError::Blocked(Blocked::Unreachable(outage)) => {
                 draft.stick(urn, StuckBy::Unreachable(outage));
             }
-            Err(error) => draft.problems.push(Problem {
+            error => draft.problems.push(Problem {
                 urn: urn.clone(),
                 declared: Some(node.declared.clone()),
                 error,
@@ -164,12 +182,25 @@ impl<'a> Planner<'a> {
             removal: node.resource.removal().into(),
             depends_on: self.graph.dependencies(urn).clone(),
             protect: node.options.protect,
+            retain: node.options.retain_on_delete,
+        };
+        let former = match self.former(urn, node, &record) {
+            Ok(former) => former,
+            Err(problem) => return draft.problems.push(problem),
         };
         let unmarked = urn.host().is_some() && self.marked.get(urn) != Some(&record);
+        let marked_before = former.iter().any(|alias| self.marked.contains_key(*alias));
         let change = match planned.change {
-            Some(change) => change,
-            None if unmarked => adoption(),
+            Some(change) => Some(change),
+            None if unmarked || marked_before => Some(adoption()),
+            None => None,
+        };
+        let change = self.guarded(node, change);
+        let change = match change.map(|change| self.anew(urn, node, change, draft)) {
+            Some(Ok(change)) => renamed(change, &former),
+            Some(Err(problem)) => return draft.problems.push(problem),
             None => {
+                draft.forgotten.extend(former.into_iter().cloned());
                 draft.keep(urn, planned.goal, record, self.graph.dependencies(urn));
                 draft.note(self.graph, urn, node.parent.as_ref(), Fate::KEPT);
                 return;
@@ -184,7 +215,13 @@ impl<'a> Planner<'a> {
         let mut effects = change.effects;
         if let Some(host) = urn.host() {
             effects.push(Effect::on(host, Action::Mark(Box::new(record.clone()))));
+            // The host still knows it by its mark, should the run break off.
+            draft.forgotten.extend(former.iter().copied().cloned());
         }
+        effects.extend(former.into_iter().filter_map(|alias| {
+            let host = alias.host()?;
+            Some(Effect::on(host, Action::Unmark(alias.clone())))
+        }));
         let step = Step {
             id: draft.next_id(),
             urn: urn.clone(),
@@ -200,6 +237,7 @@ impl<'a> Planner<'a> {
             declared: Some(node.declared.clone()),
             disturbs: node.options.member_of.clone(),
             timeout: node.options.timeout.map(|limit| limit.as_secs()),
+            retries: node.options.retries,
         };
         let fate = Fate::of(step.op, &step.reasons);
         draft.note(self.graph, urn, node.parent.as_ref(), fate);
@@ -237,6 +275,15 @@ fn damaged(entry: &Entry, error: &serde_json::Error) -> Problem {
     }
 }
 
+/// A change of what had another address before, as it stands among its reasons.
+fn renamed(mut change: Change, former: &[&Urn]) -> Change {
+    let named = |from: &&Urn| Reason::Renamed {
+        from: Urn::clone(from),
+    };
+    change.reasons.extend(former.iter().map(named));
+    change
+}
+
 fn adoption() -> Change {
     Change {
         op: Op::Adopt,
@@ -268,6 +315,11 @@ pub fn probes(
     let declared = graph
         .in_order()
         .flat_map(|(_, node)| node.resource.probes());
+    let conditions = graph.in_order().flat_map(|(_, node)| {
+        let options = &node.options;
+        let gates = options.preconditions.iter().chain(&options.postconditions);
+        gates.map(|gate| gate.probe.clone())
+    });
     let groups = graph
         .groups()
         .iter()
@@ -277,6 +329,7 @@ pub fn probes(
         .values()
         .flat_map(|record| record.removal.probes.iter().cloned());
     declared
+        .chain(conditions)
         .chain(groups)
         .chain(registries)
         .chain(removals)
@@ -291,6 +344,8 @@ pub(super) struct Draft {
     stuck: Vec<Stuck>,
     stuck_urns: BTreeSet<Urn>,
     pub(super) forgotten: BTreeSet<Urn>,
+    /// What was not chosen.
+    pub(super) left_out: BTreeSet<Urn>,
     pub(super) problems: Vec<Problem>,
     goals: BTreeMap<Urn, KeyedHash>,
     /// Of each planned resource, and of each component as far as its parts are planned.

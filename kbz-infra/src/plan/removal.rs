@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::planner::{Draft, Planner, Request, protected};
+use super::planner::{Draft, Planner, protected};
+use super::selection::Request;
 use super::step::{Outcome, Step, StepId, StuckBy};
 use crate::effect::Record;
 use crate::effect::{Action, Effect};
@@ -29,6 +30,7 @@ impl Planner<'_> {
             .remembered
             .iter()
             .filter(|(urn, _)| request == Request::Destroy || self.graph.node(urn).is_none())
+            .filter(|(urn, _)| !draft.left_out.contains(*urn) && !self.renamed.contains_key(*urn))
             .collect();
         let mut users: Users<'_> = BTreeMap::new();
         for record in self.remembered.values() {
@@ -73,7 +75,8 @@ impl Planner<'_> {
             .copied()
             .collect();
         // What leaves no trace needs no step to be forgotten.
-        let traceless = urn.host().is_none() && record.removal.effects.is_empty();
+        let nothing_to_do = record.retain || record.removal.effects.is_empty();
+        let traceless = urn.host().is_none() && nothing_to_do;
         if traceless || (!present && !self.marked.contains_key(urn)) {
             draft.forgotten.insert(urn.clone());
             draft.frontiers.insert(urn.clone(), after);
@@ -97,19 +100,24 @@ impl Planner<'_> {
     ) -> Step {
         let urn = &record.urn;
         let node = self.graph.node(urn);
-        let effects = record.removal.effects.iter().filter(|_| present).cloned();
+        let goes = present && !record.retain;
+        let effects = record.removal.effects.iter().filter(|_| goes).cloned();
         let unmark = urn
             .host()
             .map(|host| Effect::on(host, Action::Unmark(urn.clone())));
         Step {
             id,
             urn: urn.clone(),
-            op: Op::Delete,
+            op: if record.retain {
+                Op::Forget
+            } else {
+                Op::Delete
+            },
             reasons: vec![match request {
                 Request::Up => Reason::Undeclared,
                 Request::Destroy => Reason::Destroy,
             }],
-            impact: if present {
+            impact: if goes {
                 record.removal.impact
             } else {
                 Impact::None
@@ -123,6 +131,7 @@ impl Planner<'_> {
             declared: node.map(|node| node.declared.clone()),
             disturbs: None,
             timeout: None,
+            retries: 0,
         }
     }
 

@@ -52,6 +52,14 @@ pub struct Step {
     pub disturbs: Option<(GroupName, HostName)>,
     /// Seconds that all its effects may take together, where the program set a limit.
     pub timeout: Option<u64>,
+    /// How often an effect of it that failed is tried again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Step {
@@ -97,6 +105,8 @@ pub struct Stuck {
 pub enum StuckBy {
     /// A site does not answer.
     Unreachable(Outage),
+    /// It was decided from what has changed since: what that is.
+    Moved(Vec<String>),
     /// It depends on another that is left alone.
     DependsOn(Urn),
 }
@@ -114,12 +124,21 @@ pub struct Plan {
     pub stuck: Vec<Stuck>,
     /// What is forgotten without an effect: recorded once, and no longer anywhere.
     pub forgotten: BTreeSet<Urn>,
+    /// What the plan is not for, because it was not chosen: neither changed nor forgotten.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_out: BTreeSet<Urn>,
 }
 
 impl Plan {
-    /// Whether nothing is to be done, and nothing was left out.
+    /// Whether nothing is to be done for what was chosen, and none of it is stuck.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.stuck.is_empty()
+    }
+
+    /// Whether something that it was decided from has changed since.
+    pub fn has_moved(&self) -> bool {
+        let mut stuck = self.stuck.iter();
+        stuck.any(|stuck| matches!(stuck.why, StuckBy::Moved(_)))
     }
 
     /// The worst that it does to the service.

@@ -9,6 +9,7 @@ mod cluster;
 mod docker;
 mod file;
 mod host;
+mod lasting;
 mod observation;
 mod site;
 mod sql;

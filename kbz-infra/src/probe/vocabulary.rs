@@ -1,5 +1,7 @@
 //! Every question and every answer.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::balancer::LoadBalancerReading;
@@ -38,6 +40,22 @@ impl Probe {
         Self {
             site: site.clone(),
             query: query.into(),
+        }
+    }
+}
+
+/// What is asked of which object, and where.
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let query = serde_json::to_value(&self.query).unwrap_or_default();
+        let asked = query.as_object().and_then(|query| query.iter().next());
+        let Some((kind, fields)) = asked else {
+            return self.site.fmt(f);
+        };
+        let mut fields = fields.as_object().into_iter().flat_map(|all| all.values());
+        match fields.find_map(serde_json::Value::as_str) {
+            Some(name) => write!(f, "{kind} {name} on {}", self.site),
+            None => write!(f, "{kind} of {}", self.site),
         }
     }
 }

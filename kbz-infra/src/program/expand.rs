@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::scope::{Component, Declared, Entry, Scope};
 use super::settings::Settings;
-use crate::diag::Finding;
+use crate::diag::{Finding, SourceLocation};
 use crate::graph::{ComponentNode, Node};
 use crate::ident::Urn;
 use crate::resource::{Group, Resource};
@@ -48,6 +48,27 @@ pub(super) fn expand(settings: &Settings, declared: &[Declared]) -> Expanded {
     expanded
 }
 
+/// Options that belong to one resource and not to all parts of a component.
+fn misplaced(component: &Declared) -> Vec<Finding> {
+    let options = &component.options;
+    let named = [
+        (!options.aliases.is_empty(), "an alias"),
+        (!options.postconditions.is_empty(), "a postcondition"),
+    ];
+    let named = named.into_iter().filter(|(given, _)| *given);
+    named
+        .map(|(_, what)| {
+            let message = format!(
+                "{what} belongs to a resource, and `{}` is a component",
+                component.urn
+            );
+            Finding::error("kbz::options::component", message)
+                .label(SourceLocation::from(&component.place), "declared here")
+                .help("give it to the resource that is meant; a condition of the whole is a Gate")
+        })
+        .collect()
+}
+
 fn open(
     settings: &Settings,
     declared: &[Declared],
@@ -65,6 +86,9 @@ fn open(
         claims: Vec::new(),
         groups: Vec::new(),
     };
+    expanded.findings.extend(misplaced(next));
+    scope.options.aliases.clear();
+    scope.options.postconditions.clear();
     if let Err(error) = component.expand(&mut scope) {
         expanded.findings.extend(error.0.findings().iter().cloned());
     }

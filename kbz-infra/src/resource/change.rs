@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Effect, Impact};
-use crate::ident::HostName;
+use crate::ident::{HostName, Urn};
 use crate::secret::KeyedHash;
 
 /// The answer of [`Resource::plan`](super::Resource::plan).
@@ -45,6 +45,8 @@ pub enum Op {
     Replace,
     /// It is taken away.
     Delete,
+    /// It stays, and is no longer ours.
+    Forget,
     /// It is there as declared, and becomes ours.
     Adopt,
     /// Nothing about it changes, but something has to be done again.
@@ -61,6 +63,7 @@ impl Op {
             Op::Update => '~',
             Op::Replace => '±',
             Op::Delete => '-',
+            Op::Forget => '/',
             Op::Adopt => '=',
             Op::Run => '!',
             Op::Switchover => '⇄',
@@ -75,6 +78,7 @@ impl fmt::Display for Op {
             Op::Update => "update",
             Op::Replace => "replace",
             Op::Delete => "delete",
+            Op::Forget => "forget",
             Op::Adopt => "adopt",
             Op::Run => "run again",
             Op::Switchover => "switchover",
@@ -106,6 +110,11 @@ pub enum Reason {
     Content,
     /// The object is as declared but bears no mark of this stack.
     Unmarked,
+    /// It was known by another address.
+    Renamed {
+        /// The one before.
+        from: Urn,
+    },
     /// Something that a service uses has changed since the service read it.
     Stale {
         /// What it uses.
@@ -151,6 +160,7 @@ impl fmt::Display for Reason {
             Reason::SecretField { name } => write!(f, "{name}  (secret) changes"),
             Reason::Content => f.write_str("its content differs"),
             Reason::Unmarked => f.write_str("bears no mark of this stack"),
+            Reason::Renamed { from } => write!(f, "was {from} before"),
             Reason::Stale { uses } => write!(f, "{uses} has changed since"),
             Reason::NotRunning { state } if state.is_empty() => f.write_str("does not run"),
             Reason::NotRunning { state } => write!(f, "does not run ({state})"),

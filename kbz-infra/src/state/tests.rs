@@ -29,6 +29,7 @@ fn record(name: &str, goal: &str) -> Record {
         removal: Removal::default().into(),
         depends_on: std::collections::BTreeSet::new(),
         protect: false,
+        retain: false,
     }
 }
 

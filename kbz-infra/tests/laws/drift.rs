@@ -22,7 +22,7 @@ fn app() -> HostName {
 }
 
 /// A program with every kind in it.
-fn everything() -> Program {
+pub(crate) fn everything() -> Program {
     let on = &app();
     let mut stack = Stack::new(stack(), Settings::new("."));
     let directory = stack.add(Directory::on(on, "/srv/data").mode(0o700));
@@ -86,9 +86,9 @@ fn rule(port: u16) -> Rule {
 }
 
 /// A hand in the world.
-type Hand = fn(&mut Universe);
+pub(crate) type Hand = fn(&mut Universe);
 
-const HANDS: [(&str, Hand); 30] = [
+pub(crate) const HANDS: [(&str, Hand); 30] = [
     ("file edited", |w| {
         w.edit_file(&app(), "/srv/data/file", "edited\n");
     }),

@@ -111,7 +111,7 @@ pub(crate) fn check_order(plan: &Plan, leader: &HostName) -> Result<(), String> 
 }
 
 /// Applies a plan and says how few nodes ever ran at the same time.
-fn fewest_running(rig: &mut Rig, plan: &Plan) -> usize {
+pub(crate) fn fewest_running(rig: &mut Rig, plan: &Plan) -> usize {
     let fewest = Arc::new(Mutex::new(NODES.len()));
     let start = rig.world.effects();
     let effects: usize = plan.steps.iter().map(|step| step.effects.len()).sum();

@@ -7,12 +7,15 @@ mod drift;
 mod groups;
 mod keybuzz;
 mod mutations;
+mod options;
 mod pairs;
 mod parameters;
 mod programs;
 mod random;
 mod rig;
 mod runs;
+mod saved;
+mod selection;
 mod stories;
 #[path = "../mistakes/system.rs"]
 #[allow(dead_code, reason = "the program here takes a part of it")]

@@ -10,7 +10,7 @@ use kbz_infra::graph::Graph;
 use kbz_infra::ident::{HostName, StackName, Urn};
 use kbz_infra::lint;
 use kbz_infra::observe::{follow_up, observe};
-use kbz_infra::plan::{Outcome, Plan, Planner, Problem, Request, StepId, probes};
+use kbz_infra::plan::{Outcome, Plan, Planner, Problem, Request, Selection, StepId, probes};
 use kbz_infra::probe::Observation;
 use kbz_infra::program::Program;
 use kbz_infra::secret::Vault;
@@ -56,6 +56,16 @@ impl Rig {
         }
     }
 
+    /// Another operator, who remembers the same, with a copy of the world as it is.
+    pub(crate) fn copy(&self) -> Self {
+        let world = World::of(self.world.snapshot());
+        Self {
+            remembered: self.remembered.clone(),
+            run: self.run,
+            ..Self::new(world, self.hosts.iter().cloned())
+        }
+    }
+
     /// Reads the world as `up` does.
     pub(crate) fn observe(&self, graph: &Graph) -> Observation {
         let interpreter: Arc<dyn Interpreter> = self.world.clone();
@@ -72,10 +82,20 @@ impl Rig {
         program: &Program,
         request: Request,
     ) -> Result<Plan, Vec<Problem>> {
+        self.plan_for(program, request, &Selection::default())
+    }
+
+    /// Plans for what is chosen alone.
+    pub(crate) fn plan_for(
+        &self,
+        program: &Program,
+        request: Request,
+        selection: &Selection,
+    ) -> Result<Plan, Vec<Problem>> {
         let graph = Graph::new(program.declarations.clone()).unwrap();
         let observation = self.observe(&graph);
         let planner = Planner::new(&graph, &observation, &self.vault, &self.remembered);
-        let plan = planner.plan(request)?;
+        let plan = planner.choosing(selection).plan(request)?;
         let proof = lint::plan_observed(&plan, graph.groups(), &observation);
         let against = Renderer::plain(&proof);
         assert!(!proof.has_errors(), "{against}\n{}", shown(&plan));

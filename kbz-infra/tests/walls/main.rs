@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("effect", "ident secret model probe"),
     ("resource", "ident secret model probe effect"),
     ("graph", "ident resource"),
-    ("program", "ident secret diag resource graph"),
+    ("program", "ident secret diag effect resource graph"),
     ("primitive", "ident secret model probe effect resource"),
     (
         "component",

@@ -6,4 +6,5 @@ mod folder;
 mod forecast;
 mod mistakes;
 mod refused;
+mod saved;
 mod simulated;

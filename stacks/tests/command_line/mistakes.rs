@@ -23,6 +23,16 @@ fn with_credentials(folder: &Folder) {
     assert_eq!(code(&folder.run(&["outputs", "--env", "sim"])), 0);
 }
 
+/// Keeps a plan, and spoils it.
+fn alter(folder: &Folder, right: &str, wrong: &str) {
+    let kept = folder.run(&["preview", "--env", "sim", "--out", "plan"]);
+    assert_eq!(code(&kept), 0, "{}", said(&kept));
+    let plan = folder.read("plan");
+    assert!(plan.contains(right), "{right}");
+    folder.write("plan", plan.replacen(right, wrong, 1));
+}
+
+const UP_PLAN: &[&str] = &["up", "--env", "sim", "--plan", "plan"];
 const PREVIEW: &[&str] = &["preview", "--env", "sim"];
 
 const MISTAKES: &[Mistake] = &[
@@ -66,6 +76,65 @@ const MISTAKES: &[Mistake] = &[
         "a part of an address",
         nothing,
         &["why", "patroni.yml", "--env", "sim"],
+    ),
+    (
+        "targets that are not there",
+        nothing,
+        &[
+            "preview",
+            "--env",
+            "sim",
+            "--target",
+            "container@db-master-01:patron",
+            "--target",
+            "*@db-master-1:*",
+            "--exclude",
+            "haproxy@haproxy-03:haproxy-03",
+        ],
+    ),
+    (
+        "everything excluded",
+        nothing,
+        &[
+            "up",
+            "--env",
+            "sim",
+            "--target",
+            "*@haproxy-01:*",
+            "--exclude",
+            "*",
+        ],
+    ),
+    (
+        "a plan and a target",
+        nothing,
+        &["up", "--env", "sim", "--plan", "plan", "--target", "*"],
+    ),
+    ("no plan", nothing, UP_PLAN),
+    (
+        "a plan that is none",
+        |folder| folder.write("plan", "default = \"lab\"\n"),
+        UP_PLAN,
+    ),
+    (
+        "a plan of a later version",
+        |folder| alter(folder, "\"kbz-plan\":1", "\"kbz-plan\":9"),
+        UP_PLAN,
+    ),
+    (
+        "a plan that was altered",
+        |folder| alter(folder, "db-slave-01", "db-slave-02"),
+        UP_PLAN,
+    ),
+    (
+        "a plan of another stack",
+        |folder| alter(folder, "\"stack\": \"keybuzz\"", "\"stack\": \"shop\""),
+        UP_PLAN,
+    ),
+    (
+        "a plan of another environment",
+        |folder| alter(folder, "", ""),
+        &["up", "--env", "lab", "--plan", "plan"],
     ),
     (
         "nothing remembered",

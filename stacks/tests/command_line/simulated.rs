@@ -83,6 +83,54 @@ fn no_secret_is_in_the_folder_of_the_state() {
     }
 }
 
+#[test]
+fn a_part_of_the_stack_is_made_changed_and_taken_away_by_itself() {
+    let folder = Folder::new();
+    let part = ["--env", "sim", "--target", "*@db-slave-01:*"];
+    let preview = folder.run(&[&["preview"][..], &part].concat());
+    assert_eq!(code(&preview), 0, "{}", said(&preview));
+    assert!(
+        told(&preview).contains("not chosen and left alone"),
+        "{}",
+        told(&preview)
+    );
+    let up = folder.run(&[&["up"][..], &part].concat());
+    assert_eq!(code(&up), 0, "{}", said(&up));
+    assert!(!said(&up).contains("postgresql://"), "{}", said(&up));
+    let list = || told(&folder.run(&["state", "list", "--env", "sim"]));
+    assert!(
+        list().contains("container@db-slave-01:patroni"),
+        "{}",
+        list()
+    );
+    assert!(!list().contains("haproxy-02"), "{}", list());
+    let again = folder.run(&[&["up"][..], &part].concat());
+    assert!(said(&again).starts_with("✓ no changes"), "{}", said(&again));
+
+    let pooler = "container@haproxy-02:pgbouncer";
+    let rest = folder.run(&["up", "--env", "sim", "--exclude", pooler]);
+    assert_eq!(code(&rest), 0, "{}", said(&rest));
+    assert!(
+        list().contains("container@haproxy-02:haproxy"),
+        "{}",
+        list()
+    );
+    assert!(!list().contains(pooler), "{}", list());
+    let whole = folder.run(&["up", "--env", "sim"]);
+    assert_eq!(code(&whole), 0, "{}", said(&whole));
+    assert!(said(&whole).contains("postgresql://"), "{}", said(&whole));
+
+    let gone = folder.run(&["destroy", "--env", "sim", "--target", pooler]);
+    assert_eq!(code(&gone), 0, "{}", said(&gone));
+    assert!(!list().contains(pooler), "{}", list());
+    assert!(
+        list().contains("container@haproxy-02:haproxy"),
+        "{}",
+        list()
+    );
+    assert_eq!(code(&folder.run(&["up", "--env", "sim"])), 0);
+}
+
 /// Starts a slow `up` and waits until its first step is done.
 fn started(folder: &Folder) -> Child {
     let mut child = folder

@@ -1,6 +1,6 @@
 //! `up` and `destroy`: a plan shown, agreed to and carried out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::mpsc::unbounded_channel;
 
+use super::wish::Wish;
 use super::{Call, Head, as_json};
-use crate::cli::args::{ABANDONED, FAILED, STOPPED, View};
+use crate::cli::args::{ABANDONED, FAILED, STOPPED};
 use crate::cli::error::Failed;
 use crate::cli::live::{Live, seconds};
 use crate::cli::looked::Looked;
@@ -23,6 +24,7 @@ use crate::cli::timings::Phase;
 use crate::cli::way::{Purpose, Way};
 use crate::effect::{Progress, RunContext};
 use crate::exec::{Cancel, Failure, FailureKind, Limits, Run, RunOutcome};
+use crate::ident::Urn;
 use crate::plan::{Forecast, Plan, Request, Stuck};
 use crate::program::EnvironmentKind;
 use crate::resource::Op;
@@ -39,11 +41,13 @@ struct Planned<'a> {
     update: usize,
     replace: usize,
     delete: usize,
+    forget: usize,
     adopt: usize,
     run: usize,
     switchover: usize,
     stuck: &'a [Stuck],
     forecast: &'a Forecast,
+    left_out: usize,
 }
 
 /// What the stack offers when it is as declared, as JSON.
@@ -56,24 +60,28 @@ struct Offered<'a> {
 
 impl Call<'_> {
     /// `up` and `destroy`.
-    pub(in crate::cli) async fn change(
-        &self,
-        request: Request,
-        view: View,
-        fail_fast: bool,
-    ) -> Result<ExitCode, Failed> {
+    pub(in crate::cli) async fn change(&self, wish: &Wish<'_>) -> Result<ExitCode, Failed> {
+        let request = wish.request;
         let session = &self.session;
+        let saved = wish.plan.map(|file| self.saved(file)).transpose()?;
         let mut store = session.store().lock()?;
+        let selection = self.selection(wish.chosen, store.records())?;
         let (command, purpose) = match request {
             Request::Up => ("up", Purpose::Make(&store)),
             Request::Destroy => ("destroy", Purpose::Change(&store)),
         };
         let way = self.way(purpose).await?;
-        let looked = session
-            .look(&way.interpreter, store.records(), request)
-            .await?;
+        let looked = match saved {
+            Some(saved) => session.look_again(&way.interpreter, saved).await,
+            None => {
+                let known = store.records();
+                session
+                    .look(&way.interpreter, known, request, &selection)
+                    .await?
+            }
+        };
         self.recovered(&mut store, &looked)?;
-        let picture = self.drawn(&looked, &way, command, view);
+        let picture = self.drawn(&looked, &way, command, wish.view);
         self.screen.say(picture.trim_end());
         self.tell_plan(command, &looked, &way)?;
         let title = format!(
@@ -84,28 +92,32 @@ impl Call<'_> {
         if looked.plan.is_empty() {
             store.settle(looked.plan.kept.values(), &looked.plan.forgotten)?;
             self.tell_times(&title)?;
-            return self.offer(request, &way);
+            return self.offer(request, &looked.plan.left_out, &way);
         }
         looked.proved(self.screen)?;
         if !looked.plan.steps.is_empty() {
             self.agreed(command)?;
         }
+        let moved = looked.plan.has_moved();
         let stuck = looked.plan.stuck.len();
+        let left_out = looked.plan.left_out.clone();
         let limits = Limits {
             parallel: self.common.parallel,
-            fail_fast,
+            fail_fast: wish.fail_fast,
             ..Limits::default()
         };
         let outcome = self
             .carry_out(&way, looked.plan, store, limits, &title)
             .await?;
-        let last = closing(&outcome, &title, stuck).draw(self.screen.style);
+        let last = closing(&outcome, &title, stuck, moved).draw(self.screen.style);
         self.screen.say(&last);
         self.tell_times(&title)?;
         match outcome.ended {
             Ended::Stopped => Ok(ExitCode::from(STOPPED)),
             Ended::Abandoned => Ok(ExitCode::from(ABANDONED)),
-            Ended::Complete if outcome.is_success() && stuck == 0 => self.offer(request, &way),
+            Ended::Complete if outcome.is_success() && stuck == 0 => {
+                self.offer(request, &left_out, &way)
+            }
             Ended::Complete => Ok(ExitCode::from(FAILED)),
         }
     }
@@ -205,19 +217,28 @@ impl Call<'_> {
                 update: plan.count(Op::Update),
                 replace: plan.count(Op::Replace),
                 delete: plan.count(Op::Delete),
+                forget: plan.count(Op::Forget),
                 adopt: plan.count(Op::Adopt),
                 run: plan.count(Op::Run),
                 switchover: plan.count(Op::Switchover),
                 stuck: &plan.stuck,
                 forecast: &looked.forecast,
+                left_out: plan.left_out.len(),
             })?);
         }
         Ok(())
     }
 
     /// What the stack offers now, and where that is found on this machine.
-    fn offer(&self, request: Request, way: &Way) -> Result<ExitCode, Failed> {
-        if request == Request::Destroy {
+    ///
+    /// Of a part of the stack alone nothing is offered: what would be named may not be there yet.
+    fn offer(
+        &self,
+        request: Request,
+        left_out: &BTreeSet<Urn>,
+        way: &Way,
+    ) -> Result<ExitCode, Failed> {
+        if request == Request::Destroy || !left_out.is_empty() {
             return Ok(ExitCode::SUCCESS);
         }
         let exports = &self.session.program.exports;
@@ -257,7 +278,7 @@ fn run_number(next: u64) -> u64 {
 }
 
 /// The last line of a run.
-fn closing(outcome: &RunOutcome, title: &str, stuck: usize) -> Row {
+fn closing(outcome: &RunOutcome, title: &str, stuck: usize, moved: bool) -> Row {
     let elapsed = seconds(u64::try_from(outcome.elapsed.as_millis()).unwrap_or(u64::MAX));
     let done = outcome.done.len();
     if outcome.is_success() && stuck == 0 {
@@ -277,6 +298,7 @@ fn closing(outcome: &RunOutcome, title: &str, stuck: usize) -> Row {
         }
     }
     let next = match outcome.ended {
+        Ended::Complete if moved => "the world has moved since the plan was made: preview again",
         Ended::Complete => "run it again: done work is not repeated",
         Ended::Stopped => "stopped as asked; run it again to go on",
         Ended::Abandoned => "left at once; the next run looks at what was under way",

@@ -1,11 +1,12 @@
 //! Commands that read the world and change nothing: `preview`, `why`, `doctor`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
 
 use super::{Call, Head, as_json};
-use crate::cli::args::{FAILED, PENDING, View};
+use crate::cli::args::{Chosen, FAILED, PENDING, View};
 use crate::cli::error::Failed;
 use crate::cli::screen::Screen;
 use crate::cli::{doctor, why};
@@ -25,9 +26,11 @@ impl Call<'_> {
     pub(in crate::cli) async fn preview(
         &self,
         view: View,
+        chosen: &Chosen,
         detailed: bool,
+        out: Option<&Path>,
     ) -> Result<ExitCode, Failed> {
-        let (way, looked) = self.look().await?;
+        let (way, looked) = self.look(chosen).await?;
         if self.screen.json {
             Screen::result(&as_json(&Previewed {
                 head: self.head("previewed", &way),
@@ -38,6 +41,9 @@ impl Call<'_> {
             Screen::result(&self.drawn(&looked, &way, "preview", view));
         }
         looked.proved(self.screen)?;
+        if let Some(file) = out {
+            self.save(&looked, file)?;
+        }
         Ok(
             match (looked.plan.is_empty(), looked.plan.stuck.is_empty()) {
                 (true, _) => ExitCode::SUCCESS,
@@ -51,7 +57,7 @@ impl Call<'_> {
     /// `why`.
     pub(in crate::cli) async fn why(&self, resource: &str) -> Result<ExitCode, Failed> {
         let urn = why::declared(&self.session.graph, resource)?;
-        let (way, looked) = self.look().await?;
+        let (way, looked) = self.look(&Chosen::default()).await?;
         way.tell_remark();
         let answer = why::Answer::of(&urn, &self.session.graph, &looked.plan);
         Screen::result(&if self.screen.json {
@@ -64,7 +70,7 @@ impl Call<'_> {
 
     /// `doctor`.
     pub(in crate::cli) async fn doctor(&self) -> Result<ExitCode, Failed> {
-        let (way, looked) = self.look().await?;
+        let (way, looked) = self.look(&Chosen::default()).await?;
         way.tell_remark();
         let checks = doctor::checks(&self.session, &looked);
         Screen::result(&doctor::draw(&checks, self.screen));

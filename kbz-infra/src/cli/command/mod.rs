@@ -1,12 +1,15 @@
 //! The commands, each on one opened program.
 
 mod change;
+mod chosen;
 mod look;
+mod saved;
 mod tell;
+mod wish;
 
 use serde::Serialize;
 
-use super::args::{Common, View};
+use super::args::{Chosen, Common, View};
 use super::error::Failed;
 use super::looked::Looked;
 use super::preview::{self, Heading};
@@ -15,6 +18,8 @@ use super::screen::Screen;
 use super::session::Session;
 use super::way::{self, Purpose, Way};
 use crate::plan::Request;
+
+pub(super) use wish::Wish;
 
 /// The version of what the command line itself writes as JSON.
 const SCHEMA: u32 = 1;
@@ -45,12 +50,13 @@ impl Call<'_> {
     }
 
     /// Finds the way, and reads and plans along it.
-    async fn look(&self) -> Result<(Way, Looked), Failed> {
-        let way = self.way(Purpose::Look).await?;
+    async fn look(&self, chosen: &Chosen) -> Result<(Way, Looked), Failed> {
         let remembered = self.session.store().read()?.records;
+        let selection = self.selection(chosen, &remembered)?;
+        let way = self.way(Purpose::Look).await?;
         let looked = self
             .session
-            .look(&way.interpreter, &remembered, Request::Up)
+            .look(&way.interpreter, &remembered, Request::Up, &selection)
             .await?;
         Ok((way, looked))
     }

@@ -47,6 +47,7 @@ pub fn draw(plan: &Plan, graph: &Graph, heading: &Heading, detail: Detail, style
     if plan.is_empty() {
         let mut rows = vec![no_changes(plan, heading)];
         rows.extend(remark(heading));
+        rows.extend(left_out(plan, detail));
         return screen(&rows, style);
     }
     let mut rows = vec![head(plan, heading)];
@@ -54,6 +55,7 @@ pub fn draw(plan: &Plan, graph: &Graph, heading: &Heading, detail: Detail, style
     rows.push(Row::default());
     rows.extend(tree::rows(plan, graph, &heading.forecast, detail));
     rows.extend(stuck(plan));
+    rows.extend(left_out(plan, detail));
     rows.push(Row::default());
     rows.push(total(plan, heading));
     screen(&rows, style)
@@ -104,9 +106,16 @@ fn no_changes(plan: &Plan, heading: &Heading) -> Row {
 fn stuck(plan: &Plan) -> Vec<Row> {
     let mut causes: Vec<(String, usize)> = Vec::new();
     let mut waiting = 0;
+    let mut moved: Vec<Row> = Vec::new();
     for stuck in &plan.stuck {
         match &stuck.why {
             StuckBy::DependsOn(_) => waiting += 1,
+            StuckBy::Moved(what) => {
+                let name = title::title(&stuck.urn);
+                let text = format!("× {name} is not as it was when the plan was made");
+                moved.push(Row::text(text).impact(Impact::DataLoss));
+                moved.push(Row::text(format!("changed: {}", what.join(", "))).indent(1));
+            }
             StuckBy::Unreachable(outage) => {
                 let cause = outage.to_string();
                 match causes.iter_mut().find(|(known, _)| *known == cause) {
@@ -122,11 +131,35 @@ fn stuck(plan: &Plan) -> Vec<Row> {
         let unknown = format!("{} unknown, not absent", are(count, "object"));
         rows.push(Row::text(unknown).indent(1));
     }
+    if !moved.is_empty() {
+        moved.push(Row::text("it is not touched: preview again").indent(1));
+    }
+    rows.extend(moved);
     if waiting > 0 {
         let text = format!("{} for them and left alone", waits(waiting));
         rows.push(Row::text(text).indent(1));
     }
     rows
+}
+
+/// How many names of what is left out are shown.
+const NAMED: usize = 3;
+
+/// What was not chosen: it stays as it is.
+fn left_out(plan: &Plan, detail: Detail) -> Vec<Row> {
+    let count = plan.left_out.len();
+    if count == 0 {
+        return Vec::new();
+    }
+    let shown = if detail.expand { count } else { NAMED };
+    let names = plan.left_out.iter().take(shown).map(title::title);
+    let mut names: Vec<String> = names.collect();
+    if count > shown {
+        names.push(format!("and {} more (--expand for all)", count - shown));
+    }
+    let head = format!("· {} not chosen and left alone", are(count, "object"));
+    let names = names.into_iter().map(|name| Row::text(name).indent(1));
+    std::iter::once(Row::text(head)).chain(names).collect()
 }
 
 fn total(plan: &Plan, heading: &Heading) -> Row {
@@ -138,15 +171,24 @@ fn total(plan: &Plan, heading: &Heading) -> Row {
         format!("{changed} to change"),
         format!("{deleted} to delete"),
     ];
-    for (op, word) in [(Op::Adopt, "to adopt"), (Op::Run, "to run")] {
+    for (op, word) in [
+        (Op::Forget, "to forget"),
+        (Op::Adopt, "to adopt"),
+        (Op::Run, "to run"),
+    ] {
         if plan.count(op) > 0 {
             counts.push(format!("{} {word}", plan.count(op)));
         }
     }
+    if !plan.left_out.is_empty() {
+        counts.push(format!("{} not chosen", plan.left_out.len()));
+    }
     let disturbances = disturbances(plan).into_iter();
     let said: Vec<String> = disturbances.chain(outlook(heading)).collect();
     let said = match said.as_slice() {
-        [] if plan.kept.is_empty() && deleted == 0 => "none, nothing serves yet".to_owned(),
+        [] if plan.kept.is_empty() && plan.left_out.is_empty() && deleted == 0 => {
+            "none, nothing serves yet".to_owned()
+        }
         [] => Impact::None.to_string(),
         some => some.join(" · "),
     };

@@ -18,6 +18,7 @@ pub(super) fn lines(step: &Step) -> Vec<String> {
         match reason {
             Reason::Content => {}
             Reason::Unmarked if step.op == Op::Adopt => {}
+            Reason::Undeclared | Reason::Destroy if step.op == Op::Forget => {}
             Reason::LackingOn { host } => lacking.push(host.as_str()),
             Reason::Stale { uses } => match uses.parse() {
                 Ok(urn) => used.push(urn),
@@ -27,6 +28,7 @@ pub(super) fn lines(step: &Step) -> Vec<String> {
             | Reason::Field { .. }
             | Reason::SecretField { .. }
             | Reason::Unmarked
+            | Reason::Renamed { .. }
             | Reason::NotRunning { .. }
             | Reason::Unmet { .. }
             | Reason::Undeclared

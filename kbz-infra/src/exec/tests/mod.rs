@@ -79,6 +79,7 @@ fn record(step: u32) -> Record {
         removal: Removal::default().into(),
         depends_on: BTreeSet::new(),
         protect: false,
+        retain: false,
     }
 }
 
@@ -102,6 +103,7 @@ fn step(id: u32, short: &Short) -> Step {
         declared: None,
         disturbs: None,
         timeout: None,
+        retries: 0,
     }
 }
 
@@ -115,6 +117,7 @@ fn plan(shorts: &[Short]) -> Plan {
         kept: BTreeMap::new(),
         stuck: Vec::new(),
         forgotten: BTreeSet::new(),
+        left_out: BTreeSet::new(),
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::finding::at;
 use crate::diag::Finding;
 use crate::effect::{Action, Effect, UnitVerb};
+use crate::ident::HostName;
 use crate::plan::{Plan, Step};
 use crate::probe::{Container, ContainerReading, Observation, Probe, Reading, Seen, Site, Unit};
 use crate::resource::{Group, Impact, Op};
@@ -101,7 +102,7 @@ fn understated(step: &Step, victims: &[Victim<'_>], groups: &[Group]) -> Option<
 /// A step that disturbs another member than the one that it names.
 fn mislabelled(step: &Step, victims: &[Victim<'_>]) -> Option<Finding> {
     let (_, member) = step.disturbs.as_ref()?;
-    let own = step.urn.host().map(crate::ident::HostName::as_str);
+    let own = step.urn.host().map(HostName::as_str);
     let mut hit = victims.iter().map(|victim| victim.name).chain(own);
     let other = hit.find(|name| *name != member.as_str())?;
     let message = format!("`{}` disturbs {other} and names {member}", step.urn);

@@ -113,6 +113,7 @@ fn step(number: usize, line: &str) -> Step {
         declared: None,
         disturbs: host.filter(|_| kind != "docker").map(in_group),
         timeout: None,
+        retries: 0,
     }
 }
 
@@ -128,6 +129,7 @@ pub(crate) fn parsed(lines: &str) -> Plan {
         kept: BTreeMap::new(),
         stuck: Vec::new(),
         forgotten: BTreeSet::new(),
+        left_out: BTreeSet::new(),
     }
 }
 
