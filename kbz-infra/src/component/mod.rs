@@ -3,7 +3,8 @@
 //!
 //! What the components here are made with is public, so that a component of another crate is
 //! written the same way: [`ServiceImage`] and [`BuildContext`] for its image, [`template`] for its
-//! files, [`Supervise`] and [`unit::Unit`] for its container, [`BaseOs::of`] for its order.
+//! files, [`data_directory`] for its data, [`Supervise`] and [`unit::Unit`] for its container,
+//! [`BaseOs::of`] for its order.
 //! `examples/src/redis` in the repository is such a component.
 
 pub mod haproxy;
@@ -14,6 +15,7 @@ pub mod unit;
 
 mod base_os;
 mod context;
+mod data;
 mod marked;
 mod postgres;
 mod service_image;
@@ -23,6 +25,7 @@ pub use crate::diag::error_chain;
 pub use crate::secret::Login;
 pub use base_os::BaseOs;
 pub use context::{BuildContext, InvalidContext};
+pub use data::data_directory;
 pub use hetzner_lb::HetznerLb;
 pub use marked::{RenderError, template};
 pub use postgres::PgTenant;

@@ -26,6 +26,9 @@ const ENDINGS: [&str; 11] = [
     "masterauth",
 ];
 
+/// What stands for a reference to a secret while a line is judged.
+const REFERENCE: &str = "$SECRET";
+
 /// Values that are words of a configuration language and no secrets.
 const WORDS: [&str; 10] = [
     "", "null", "none", "true", "false", "yes", "no", "on", "off", "prompt",
@@ -80,7 +83,7 @@ fn signs(said: &Said) -> Vec<String> {
 }
 
 fn sign(line: &str) -> Option<String> {
-    let line = line.trim();
+    let line = &without_references(line.trim());
     if line.starts_with(['#', ';']) {
         return None;
     }
@@ -92,6 +95,19 @@ fn sign(line: &str) -> Option<String> {
     }
     let name = named_secret(line).or_else(|| spaced_secret(line));
     name.map(|name| format!("`{name}`"))
+}
+
+/// The line with each `(secret NAME)` as one word that is no value.
+fn without_references(line: &str) -> String {
+    let mut parts = line.split("(secret ");
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((_, rest)) => kept.extend([REFERENCE, rest]),
+            None => kept.extend(["(secret ", part]),
+        }
+    }
+    kept
 }
 
 /// The name in `--name value`, `--name=value`, or in `requirepass value`, where a space is what
@@ -149,10 +165,7 @@ fn ends_with_word(name: &str, word: &str) -> bool {
 fn is_value(text: &str) -> bool {
     let value = text.trim().trim_end_matches([',', ';']);
     let value = value.trim_matches(['"', '\'']);
-    let placeholder = value.starts_with(['$', '{', '<', '%', '/', '⟦', '*', '|', '>'])
-        // A reference, or its first word where words are taken apart.
-        || value == "(secret"
-        || value.starts_with("(secret ");
+    let placeholder = value.starts_with(['$', '{', '<', '%', '/', '⟦', '*', '|', '>']);
     !placeholder && !WORDS.contains(&value.to_ascii_lowercase().as_str())
 }
 
@@ -172,6 +185,8 @@ mod tests {
             "url = postgresql://app:hunter2@10.0.0.10/db",
             "-----BEGIN OPENSSH PRIVATE KEY-----",
             "export VAULT_TOKEN=abc",
+            "requirepass (secret",
+            "app --user (secret NAME) --password hunter2",
         ] {
             assert!(sign(line).is_some(), "{line}");
         }

@@ -1,6 +1,5 @@
 //! What HAProxy on a host is made of: one configuration from all frontends that name the host.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::config::{Companion, Entry, HaproxyConfig, HaproxyConfigError, SAVE_STATE, paths};
@@ -9,11 +8,13 @@ use super::host::{HEALTH_PORT, Haproxy};
 use super::image;
 use crate::component::pgbouncer::PgBouncer;
 use crate::component::unit::Unit;
-use crate::component::{BaseOs, ServiceImage, Supervise, error_chain, hetzner_lb};
+use crate::component::{
+    BaseOs, ServiceImage, Supervise, data_directory, error_chain, hetzner_lb,
+};
 use crate::diag::{Finding, SourceLocation};
 use crate::effect::Owner;
 use crate::ident::Urn;
-use crate::model::{ContainerSpec, FirewallRule as Rule, Mount, Protocol, Ulimit};
+use crate::model::{FirewallRule as Rule, Protocol};
 use crate::primitive::{Container, Directory, File, FirewallRule, Supervision};
 use crate::program::{Component, DeclareExt as _, Handle, ImageBase, Result, Scope, Settings};
 use crate::resource::Claim;
@@ -139,28 +140,15 @@ impl Haproxy {
             .collect()
     }
 
-    fn container(image: &ServiceImage, settings: &Settings) -> ContainerSpec {
-        let mount = |source: &str, read_only| Mount {
-            source: source.to_owned(),
-            read_only,
-        };
-        let mut spec = ContainerSpec::new("haproxy", image.reference());
-        spec.command = super::config::COMMAND.map(str::to_owned).to_vec();
-        spec.mounts = BTreeMap::from([
-            (paths::CONFIG_DIR.to_owned(), mount(paths::CONFIG_DIR, true)),
-            (paths::STATE_DIR.to_owned(), mount(DATA, false)),
-        ]);
-        // Twice the connections of all entries, with room for the checks.
-        spec.ulimits = BTreeMap::from([(
-            "nofile".to_owned(),
-            Ulimit {
-                soft: settings.open_files,
-                hard: settings.open_files,
-            },
-        )]);
-        spec.cap_drop = vec!["ALL".to_owned()];
-        spec.stop_grace = 20;
-        spec
+    fn container(&self, image: &ServiceImage, settings: &Settings) -> Container {
+        Container::on(&self.host, "haproxy", image.reference())
+            .command(super::config::COMMAND)
+            .reads(paths::CONFIG_DIR, paths::CONFIG_DIR)
+            .writes(DATA, paths::STATE_DIR)
+            // Twice the connections of all entries, with room for the checks.
+            .nofile(settings.open_files)
+            .cap_drop("ALL")
+            .stop_grace(20)
     }
 
     /// The folders, the configuration and the script beside it; the last two are what a reload
@@ -182,13 +170,9 @@ impl Haproxy {
             .map_err(|error| Self::refused(&error, scope))?;
         let folder = Directory::on(&self.host, paths::CONFIG_DIR).mode(0o755);
         let folder = scope.add(folder.after(after.clone())).urn().clone();
-        let mut state = Directory::on(&self.host, DATA)
+        let state = data_directory(&self.host, DATA, scope.settings())
             .mode(0o755)
-            .owner(owner)
-            .requires_filesystem("xfs");
-        if scope.settings().tolerate_other_filesystems {
-            state = state.tolerate_other_filesystem();
-        }
+            .owner(owner);
         let state = scope
             .add(state.after(after).after([image_urn.clone()]))
             .urn()
@@ -256,7 +240,8 @@ impl Component for Haproxy {
         let (used, file) = self.files(&config, &image, &image_urn, scope)?;
         let unit = Unit::haproxy(DATA, CONTROL_PORT);
         let group = hetzner_lb::group_of(&self.host, scope);
-        let container = Container::with_spec(&self.host, Self::container(&image, scope.settings()))
+        let container = self
+            .container(&image, scope.settings())
             .supervised_by(Supervision::systemd(unit.name()))
             .after(used)
             .after([file.clone(), image_urn]);

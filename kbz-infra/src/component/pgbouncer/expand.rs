@@ -1,6 +1,5 @@
 //! What PgBouncer on a host is made of: its configuration, container and unit.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::config::{COMMAND, PgBouncerConfig, paths};
@@ -11,7 +10,7 @@ use crate::component::{BaseOs, ServiceImage, Supervise, error_chain, hetzner_lb}
 use crate::diag::Finding;
 use crate::effect::Owner;
 use crate::ident::Urn;
-use crate::model::{ContainerSpec, FirewallRule as Rule, Mount, Protocol, Ulimit};
+use crate::model::{FirewallRule as Rule, Protocol};
 use crate::primitive::{Container, Directory, File, FirewallRule, Supervision};
 use crate::program::{Component, DeclareExt as _, ImageBase, Result, Scope, Settings};
 use crate::resource::{Claim, Endpoint};
@@ -118,27 +117,13 @@ impl PgBouncer {
         }
     }
 
-    fn container(image: &ServiceImage, settings: &Settings) -> ContainerSpec {
-        let mut spec = ContainerSpec::new("pgbouncer", image.reference());
-        spec.command = COMMAND.map(str::to_owned).to_vec();
-        let source = paths::CONFIG_DIR.to_owned();
-        spec.mounts = BTreeMap::from([(
-            source.clone(),
-            Mount {
-                source,
-                read_only: true,
-            },
-        )]);
-        spec.ulimits = BTreeMap::from([(
-            "nofile".to_owned(),
-            Ulimit {
-                soft: settings.open_files,
-                hard: settings.open_files,
-            },
-        )]);
-        spec.cap_drop = vec!["ALL".to_owned()];
-        spec.stop_grace = 20;
-        spec
+    fn container(&self, image: &ServiceImage, settings: &Settings) -> Container {
+        Container::on(self.host(), "pgbouncer", image.reference())
+            .command(COMMAND)
+            .reads(paths::CONFIG_DIR, paths::CONFIG_DIR)
+            .nofile(settings.open_files)
+            .cap_drop("ALL")
+            .stop_grace(20)
     }
 
     fn is_first(&self, scope: &Scope<'_>) -> bool {
@@ -205,7 +190,8 @@ impl Component for PgBouncer {
             files.push(scope.add(file.after([folder.clone()])).urn().clone());
         }
         let unit = Unit::pgbouncer();
-        let container = Container::with_spec(&self.host, Self::container(&image, scope.settings()))
+        let container = self
+            .container(&image, scope.settings())
             .supervised_by(Supervision::systemd(unit.name()))
             .after(files.clone())
             .after([image_urn]);
