@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use kbz_infra::component::unit::Unit;
-use kbz_infra::component::{ServiceImage, Supervise, error_chain};
+use kbz_infra::component::{ServiceImage, Supervise, data_directory, error_chain};
 use kbz_infra::effect::Owner;
 use kbz_infra::model::Protocol;
 use kbz_infra::prelude::*;
@@ -134,20 +134,13 @@ impl RedisNode {
     }
 
     fn folders(&self, owner: &Owner, after: &[Urn], scope: &mut Scope<'_>) -> Vec<Urn> {
-        let folder = |path: &str| {
-            Directory::on(&self.host, path)
-                .mode(0o700)
-                .owner(owner.clone())
-        };
-        let mut data = folder(DATA).requires_filesystem("xfs");
-        if scope.settings().tolerate_other_filesystems {
-            data = data.tolerate_other_filesystem();
-        }
+        let data = data_directory(&self.host, DATA, scope.settings()).for_data();
+        let folder = |path: &str| Directory::on(&self.host, path);
         [folder(CONFIG), data, folder(SENTINEL)]
-            .into_iter()
+            .map(|folder| folder.mode(0o700).owner(owner.clone()))
             .map(|folder| scope.add(folder.after(after.iter().cloned())))
             .map(|folder| folder.urn().clone())
-            .collect()
+            .into()
     }
 
     /// `redis.conf` and `sentinel.conf`.

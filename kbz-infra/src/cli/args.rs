@@ -88,7 +88,7 @@ pub(super) enum Command {
         #[arg(long)]
         fail_fast: bool,
         /// Carries out this plan, kept by `preview --out`, and plans nothing
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "exclude"])]
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "exclude", "adopt"])]
         plan: Option<PathBuf>,
     },
     /// Shows what `up` would do, and does nothing
@@ -194,6 +194,10 @@ pub(super) struct Chosen {
     /// Without this object and what depends on it; may be given several times
     #[arg(long, value_name = "ADDRESS")]
     pub(super) exclude: Vec<String>,
+    /// Takes over this object as it is found, though it bears no mark of this stack, or another
+    /// stack's; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) adopt: Vec<String>,
 }
 
 /// The languages of pictures.

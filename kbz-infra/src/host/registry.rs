@@ -51,6 +51,11 @@ impl Registry {
         format!("{}/objects", self.root)
     }
 
+    /// Where the registries of all stacks are.
+    pub(super) fn all(&self) -> &str {
+        self.root.rsplit_once('/').map_or(ROOT, |(above, _)| above)
+    }
+
     /// The record of one object. A digest, since an address may be longer than a file's name.
     pub(super) fn object(&self, urn: &Urn) -> String {
         format!("{}/{}.json", self.objects(), Digest::of(urn.to_string()))

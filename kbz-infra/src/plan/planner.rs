@@ -10,7 +10,7 @@ use crate::effect::Record;
 use crate::effect::{Action, Effect};
 use crate::graph::{Graph, Node};
 use crate::ident::{HostName, Place, Urn};
-use crate::probe::{Entry, Observation, Probe, Reading, Registry, Seen};
+use crate::probe::{Claims, Entry, Observation, Probe, Reading, Registry, Seen};
 use crate::resource::{Blocked, Change, Context, Impact, Op, PlanError, Planned, Reason, Upstream};
 use crate::secret::{KeyedHash, Vault};
 
@@ -108,8 +108,35 @@ impl<'a> Planner<'a> {
             return Self::refuse(urn, node, error, draft);
         }
         match self.ask(urn, node, draft) {
-            Ok(planned) => self.decide(urn, node, planned, draft),
+            Ok(mut planned) => {
+                self.for_the_chosen(urn, &mut planned, draft);
+                self.decide(urn, node, planned, draft);
+            }
             Err(error) => Self::refuse(urn, node, error, draft),
+        }
+    }
+
+    /// Nothing is done again for a host whose own part is left out.
+    fn for_the_chosen(&self, urn: &Urn, planned: &mut Planned, draft: &Draft) {
+        let Some(change) = planned.change.as_mut() else {
+            return;
+        };
+        if draft.left_out.is_empty() || change.op != Op::Run {
+            return;
+        }
+        let chosen = |host: &HostName| {
+            self.graph.in_order().any(|(user, _)| {
+                user.host() == Some(host)
+                    && !draft.left_out.contains(user)
+                    && self.graph.dependencies(user).contains(urn)
+            })
+        };
+        change.reasons.retain(|reason| match reason {
+            Reason::LackingOn { host } => chosen(host),
+            _ => true,
+        });
+        if change.reasons.is_empty() {
+            planned.change = None;
         }
     }
 
@@ -138,9 +165,13 @@ impl<'a> Planner<'a> {
                 draft,
                 &node.options.ignore_changes,
             );
-            node.resource
-                .plan(&context.with_absent_parent(parent_absent))
+            node.resource.plan(
+                &context
+                    .with_absent_parent(parent_absent)
+                    .with_ownership(self.is_owned(urn)),
+            )
         };
+        self.refuse_claimed(urn)?;
         let mut within = node.options.within.iter();
         let mut planned = plan(within.clone().any(|parent| draft.fate(parent).is_coming()));
         if !self.remembered.contains_key(urn) {
@@ -164,6 +195,27 @@ impl<'a> Planner<'a> {
             }];
         }
         planned
+    }
+
+    /// Whether an object may be taken for this stack's.
+    fn is_owned(&self, urn: &Urn) -> bool {
+        self.remembered.contains_key(urn) || self.selection.adopts(self.graph, urn)
+    }
+
+    /// Refuses an object that another stack has noted on the same host.
+    fn refuse_claimed(&self, urn: &Urn) -> Result<(), PlanError> {
+        let ours = self.marked.contains_key(urn) || self.selection.adopts(self.graph, urn);
+        let Some(host) = urn.host().filter(|_| !ours) else {
+            return Ok(());
+        };
+        match self.observation.get(&Probe::host(host, Claims {})) {
+            Some(Seen::Read(Reading::Claims(claims))) => match claims.owner(urn) {
+                Some(owner) => Err(PlanError::foreign(urn, format!("it is stack {owner}'s"))),
+                None => Ok(()),
+            },
+            // A host that does not answer is found out by what the kind reads.
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Whether what should answer a probe does not.
@@ -324,7 +376,9 @@ pub fn probes(
         .groups()
         .iter()
         .flat_map(crate::resource::Group::probes);
-    let registries = hosts.iter().map(|host| Probe::host(host, Registry {}));
+    let registries = hosts
+        .iter()
+        .flat_map(|host| [Probe::host(host, Registry {}), Probe::host(host, Claims {})]);
     let removals = remembered
         .values()
         .flat_map(|record| record.removal.probes.iter().cloned());

@@ -83,6 +83,8 @@ pub struct Selection {
     pub targets: Vec<Pattern>,
     /// What is left out, with what would have to be done after it.
     pub excludes: Vec<Pattern>,
+    /// What may be taken over as it is found, though nobody remembers that it is this stack's.
+    pub adopted: Vec<Pattern>,
 }
 
 impl Selection {
@@ -94,6 +96,7 @@ impl Selection {
     /// The patterns that mean nothing that is declared or remembered: slips of the pen.
     pub fn unknown(&self, graph: &Graph, remembered: &BTreeMap<Urn, Record>) -> Vec<&Pattern> {
         let all = self.targets.iter().chain(&self.excludes);
+        let all = all.chain(&self.adopted);
         all.filter(|pattern| {
             let known = graph.in_order().map(|(urn, _)| urn);
             let components = graph.components().map(|(urn, _)| urn);
@@ -101,6 +104,11 @@ impl Selection {
             !known.any(|urn| pattern.matches(urn))
         })
         .collect()
+    }
+
+    /// Whether an object, as a part of what is named, may be taken over.
+    pub(super) fn adopts(&self, graph: &Graph, urn: &Urn) -> bool {
+        !self.adopted.is_empty() && is_meant(&self.adopted, graph, urn)
     }
 
     /// What is left out.
@@ -263,6 +271,7 @@ mod tests {
         let selection = Selection {
             targets: patterns(targets),
             excludes: patterns(excludes),
+            adopted: Vec::new(),
         };
         let out = selection.left_out(request, &graph, remembered);
         let all = Order::of(request, &graph, remembered).all;
@@ -347,11 +356,12 @@ mod tests {
         let selection = Selection {
             targets: vec![Pattern::new("unit@h1:a"), Pattern::new("unit@h1:x*")],
             excludes: vec![Pattern::new("service@h3:*"), Pattern::new("*:all")],
+            adopted: vec![Pattern::new("unit@h9:a")],
         };
         let graph = graph();
         let unknown = selection.unknown(&graph, &BTreeMap::new());
         let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-        assert_eq!(unknown, ["unit@h1:x*", "service@h3:*"]);
+        assert_eq!(unknown, ["unit@h1:x*", "service@h3:*", "unit@h9:a"]);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! another file system. A file or a link in the way is refused, never replaced. A wrong file
 //! system is refused too, since nothing here could change it without losing data;
 //! [`tolerate_other_filesystem`](Directory::tolerate_other_filesystem) turns that into a remark.
+//! Of a directory [`for_data`](Directory::for_data) it is read too what is in it: what nobody
+//! remembers to be this stack's is refused, unless it is adopted.
 //!
 //! Removal takes an empty directory only, unless the declaration says that the contents go
 //! with it, which is data loss.
@@ -29,7 +31,7 @@ use super::file::{owner_probe, ownership_drift};
 use crate::effect::Removal;
 use crate::effect::{Action, Effect, Owner};
 use crate::ident::{Digest, HostName, Urn};
-use crate::probe::{self, Filesystem, PathReading, Probe, Site};
+use crate::probe::{self, Entries, Filesystem, PathReading, Probe, Site};
 use crate::resource::{
     Change, Claim, Context, Detail, Impact, Op, PlanError, Planned, Reason, Resource,
 };
@@ -44,6 +46,7 @@ pub struct Directory {
     filesystem: Option<String>,
     tolerate: bool,
     with_contents: bool,
+    data: bool,
 }
 
 impl Directory {
@@ -60,6 +63,7 @@ impl Directory {
             filesystem: None,
             tolerate: false,
             with_contents: false,
+            data: false,
         }
     }
 
@@ -78,6 +82,13 @@ impl Directory {
     /// The type of file system that must lie below it, such as `xfs`.
     pub fn requires_filesystem(mut self, kind: impl Into<String>) -> Self {
         self.filesystem = Some(kind.into());
+        self
+    }
+
+    /// A service keeps its data here: what is there already, and is not known to be this stack's,
+    /// is refused.
+    pub fn for_data(mut self) -> Self {
+        self.data = true;
         self
     }
 
@@ -107,6 +118,34 @@ impl Directory {
             path: self.path.clone(),
             content: false,
         }
+    }
+
+    fn entries_query(&self) -> Entries {
+        Entries {
+            path: self.path.clone(),
+        }
+    }
+
+    /// Refuses data that somebody else may have left: a service that starts on it would take it
+    /// for its own.
+    fn judge_contents(&self, context: &Context<'_>) -> Result<(), PlanError> {
+        if !self.data || context.is_owned() {
+            return Ok(());
+        }
+        let found = &context.ask(&self.site(), &self.entries_query())?.0;
+        // `mkfs.ext4` makes it.
+        let found = found.iter().map(String::as_str);
+        let found: Vec<&str> = found.filter(|name| *name != "lost+found").collect();
+        if found.is_empty() {
+            return Ok(());
+        }
+        let what = format!(
+            "{} on {} holds data that nobody remembers to be this stack's: {}",
+            self.path,
+            self.host,
+            found.join(", ")
+        );
+        Err(PlanError::foreign(&self.urn(), what))
     }
 
     fn filesystem_query(&self) -> Filesystem {
@@ -168,6 +207,9 @@ impl Resource for Directory {
         if self.filesystem.is_some() {
             probes.push(Probe::host(&self.host, self.filesystem_query()));
         }
+        if self.data {
+            probes.push(Probe::host(&self.host, self.entries_query()));
+        }
         probes
     }
 
@@ -176,6 +218,7 @@ impl Resource for Directory {
         let change = match context.ask(&self.site(), &self.query())? {
             PathReading::Absent => Some(self.change(Op::Create, vec![Reason::Missing], details)),
             PathReading::Directory(found) => {
+                self.judge_contents(context)?;
                 let site = self.site();
                 let reasons = ownership_drift(context, &site, &self.owner, self.mode, found)?;
                 (!reasons.is_empty()).then(|| self.change(Op::Update, reasons, details))
@@ -242,7 +285,7 @@ impl Resource for Directory {
 mod tests {
     use super::*;
     use crate::primitive::testkit::{World, check, host, of_root, removal};
-    use crate::probe::{FilesystemReading, ImageUser, ImageUserReading, Node};
+    use crate::probe::{EntriesReading, FilesystemReading, ImageUser, ImageUserReading, Node};
 
     fn data() -> Directory {
         Directory::on(&host(), "/data").mode(0o700)
@@ -314,6 +357,34 @@ mod tests {
             ),
             (data(), World::silent(), "unreachable"),
         ]);
+    }
+
+    #[test]
+    fn data_that_nobody_remembers_is_refused() {
+        let holding = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned());
+            mode(0o700).and(data().entries_query(), EntriesReading(names.collect()))
+        };
+        check([
+            (data().for_data(), holding(&[]).foreign(), "nothing"),
+            (
+                data().for_data(),
+                holding(&["lost+found"]).foreign(),
+                "nothing",
+            ),
+            (
+                data().for_data(),
+                holding(&["PG_VERSION", "base"]).foreign(),
+                "refused: /data on db-1 holds data that nobody remembers to be this stack's: PG_VERSION, base",
+            ),
+            (data().for_data(), holding(&["base"]), "nothing"),
+            (data(), holding(&["base"]).foreign(), "nothing"),
+        ]);
+        let refused = holding(&["base"]).foreign().plan(&data().for_data());
+        let Err(PlanError::Refused { help, .. }) = refused else {
+            panic!("{refused:?}");
+        };
+        assert!(help.contains("`--adopt directory@db-1:/data`"), "{help}");
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub(super) struct World {
     silent: bool,
     ignored: BTreeSet<String>,
     parent_absent: bool,
+    foreign: bool,
     vault: Vault,
     goals: BTreeMap<Urn, KeyedHash>,
     made: BTreeSet<Urn>,
@@ -91,6 +92,12 @@ impl World {
         }
     }
 
+    /// What is found is not known to be this stack's.
+    pub(super) fn foreign(mut self) -> Self {
+        self.foreign = true;
+        self
+    }
+
     pub(super) fn ignoring(mut self, field: &str) -> Self {
         self.ignored.insert(field.to_owned());
         self
@@ -134,7 +141,8 @@ impl World {
         let probes = resource.probes().into_iter();
         let observation: Observation = probes.filter_map(|probe| self.seen(probe)).collect();
         let context = Context::new("shop", &observation, &self.vault, self, &self.ignored);
-        resource.plan(&context.with_absent_parent(self.parent_absent))
+        let context = context.with_absent_parent(self.parent_absent);
+        resource.plan(&context.with_ownership(!self.foreign))
     }
 }
 

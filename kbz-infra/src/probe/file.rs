@@ -18,6 +18,17 @@ pub enum PathReading {
     Other(Node),
 }
 
+/// The names of what is in a directory, in order, [`EntriesReading::MOST`] at most; none where
+/// there is no directory.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EntriesReading(pub Vec<String>);
+
+impl EntriesReading {
+    /// As many names as are read: enough to tell a person what is there.
+    pub const MOST: usize = 8;
+}
+
 /// A regular file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileReading {

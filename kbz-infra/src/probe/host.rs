@@ -1,7 +1,10 @@
 //! What a host tells of itself: units, kernel parameters, firewall, facts.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::ident::{Digest, StackName, Urn};
 use crate::model::FirewallRule;
 use crate::secret::KeyedHash;
 
@@ -89,3 +92,15 @@ pub struct ModuleReading {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StampReading(pub Option<KeyedHash>);
+
+/// The objects that other stacks have noted on a host: the stack, by the digest of the address.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClaimsReading(pub BTreeMap<Digest, StackName>);
+
+impl ClaimsReading {
+    /// The other stack whose object this is.
+    pub fn owner(&self, urn: &Urn) -> Option<&StackName> {
+        self.0.get(&Digest::of(urn.to_string()))
+    }
+}

@@ -18,16 +18,16 @@ mod vocabulary;
 pub use balancer::LoadBalancerReading;
 pub use cluster::{ClusterMember, ClusterReading, DcsReading, MemberRole, RaftReading};
 pub use docker::{ContainerReading, ImageReading, ImageUserReading};
-pub use file::{FileReading, Node, Ownership, PathReading};
+pub use file::{EntriesReading, FileReading, Node, Ownership, PathReading};
 pub use host::{
-    FactsReading, FilesystemReading, FirewallReading, ModuleReading, StampReading, SwapReading,
-    SysctlReading, UnitReading,
+    ClaimsReading, FactsReading, FilesystemReading, FirewallReading, ModuleReading, StampReading,
+    SwapReading, SysctlReading, UnitReading,
 };
 pub use observation::{Observation, Outage, Seen};
 pub use site::{PatroniAccess, PgAccess, RaftAccess, Site};
 pub use sql::{ContextsReading, DatabaseReading, ExtensionReading, RoleReading};
 pub use vocabulary::{
-    Ask, Cluster, Container, Contexts, Database, Dcs, Entry, Extension, Facts, Filesystem,
-    Firewall, ImageTag, ImageUser, LoadBalancer, Module, Path, Probe, Query, Reading, Registry,
-    RegistryReading, Role, Stamp, Swap, SysctlValue, Unit,
+    Ask, Claims, Cluster, Container, Contexts, Database, Dcs, Entries, Entry, Extension, Facts,
+    Filesystem, Firewall, ImageTag, ImageUser, LoadBalancer, Module, Path, Probe, Query, Reading,
+    Registry, RegistryReading, Role, Stamp, Swap, SysctlValue, Unit,
 };

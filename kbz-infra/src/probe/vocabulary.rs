@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::balancer::LoadBalancerReading;
 use super::cluster::{ClusterReading, DcsReading};
 use super::docker::{ContainerReading, ImageReading, ImageUserReading};
-use super::file::PathReading;
+use super::file::{EntriesReading, PathReading};
 use super::host::{
-    FactsReading, FilesystemReading, FirewallReading, ModuleReading, StampReading, SwapReading,
-    SysctlReading, UnitReading,
+    ClaimsReading, FactsReading, FilesystemReading, FirewallReading, ModuleReading, StampReading,
+    SwapReading, SysctlReading, UnitReading,
 };
 use super::site::Site;
 use super::sql::{ContextsReading, DatabaseReading, ExtensionReading, RoleReading};
@@ -112,6 +112,11 @@ vocabulary! {
         /// Whether the content of a file is wanted too, for a diff (at most 256 KiB).
         content: bool,
     } -> PathReading;
+    /// What is in a directory.
+    Entries {
+        /// An absolute path.
+        path: String,
+    } -> EntriesReading;
     /// The state of a systemd unit.
     Unit {
         /// The unit's full name, such as `patroni-docker.service`.
@@ -148,6 +153,8 @@ vocabulary! {
     } -> StampReading;
     /// The objects that a stack has noted in the host's registry.
     Registry {} -> RegistryReading;
+    /// The objects that other stacks have noted on the host.
+    Claims {} -> ClaimsReading;
     /// An image in a Docker engine.
     ImageTag {
         /// Repository and tag.
@@ -235,6 +242,8 @@ impl Reading {
             Reading::SysctlValue(value) => value.0.is_none(),
             Reading::Module(module) => !module.present,
             Reading::Registry(registry) => registry.0.is_empty(),
+            Reading::Entries(entries) => entries.0.is_empty(),
+            Reading::Claims(claims) => claims.0.is_empty(),
             Reading::Firewall(_) | Reading::Facts(_) | Reading::Filesystem(_) => false,
         }
     }
@@ -256,12 +265,14 @@ impl Reading {
             Reading::Contexts(_) => Reading::Contexts(ContextsReading::default()),
             Reading::Cluster(_) => Reading::Cluster(ClusterReading::default()),
             Reading::Registry(_) => Reading::Registry(RegistryReading::default()),
+            Reading::Entries(_) => Reading::Entries(EntriesReading::default()),
             Reading::LoadBalancer(_) => Reading::LoadBalancer(LoadBalancerReading(None)),
             Reading::Swap(_)
             | Reading::SysctlValue(_)
             | Reading::Module(_)
             | Reading::Firewall(_)
             | Reading::Facts(_)
+            | Reading::Claims(_)
             | Reading::Filesystem(_) => self.clone(),
         }
     }

@@ -27,6 +27,7 @@ pub struct Context<'a> {
     upstream: &'a dyn Upstream,
     ignored: &'a BTreeSet<String>,
     parent_absent: bool,
+    owned: bool,
     stack: &'a str,
 }
 
@@ -60,6 +61,18 @@ pub enum PlanError {
     NotAsked(String),
 }
 
+impl PlanError {
+    /// An object that bears no mark of this stack, and may be somebody else's.
+    pub fn foreign(urn: &Urn, what: impl Into<String>) -> Self {
+        Self::Refused {
+            what: what.into(),
+            help: format!(
+                "take it away, or let it become this stack's: `--adopt {urn}` with `preview` and `up`"
+            ),
+        }
+    }
+}
+
 impl<'a> Context<'a> {
     /// A context for one resource.
     pub fn new(
@@ -75,6 +88,7 @@ impl<'a> Context<'a> {
             upstream,
             ignored,
             parent_absent: false,
+            owned: true,
             stack,
         }
     }
@@ -83,6 +97,20 @@ impl<'a> Context<'a> {
     pub fn with_absent_parent(mut self, absent: bool) -> Self {
         self.parent_absent = absent;
         self
+    }
+
+    /// The same, for a resource that may not be this stack's: nothing remembers it, and nobody
+    /// said that it is to be adopted.
+    pub fn with_ownership(mut self, owned: bool) -> Self {
+        self.owned = owned;
+        self
+    }
+
+    /// Whether what is found at the resource's place may be taken for this stack's: a memory or
+    /// a mark says so, or the operator adopts it. A kind whose change or use would destroy what
+    /// belongs to somebody else refuses it otherwise, with [`PlanError::foreign`].
+    pub fn is_owned(&self) -> bool {
+        self.owned
     }
 
     /// The name of the stack, as it stands in the owner's marks.

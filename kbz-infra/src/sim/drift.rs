@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
+use super::files::of_root;
 use super::host::HostModel;
 use super::system;
 use super::universe::Universe;
@@ -35,6 +36,14 @@ impl Universe {
             // Exactly one of the two applies; the other leaves the path alone.
             host.files.remove_file(path, any).ok();
             host.files.remove_directory(path, true).ok();
+        });
+    }
+
+    /// Somebody makes a directory.
+    pub fn make_directory(&mut self, host: &HostName, path: &str) {
+        self.on(host, |host| {
+            // A path that is taken, or has no parent, stays as it is.
+            host.files.make_directory(path, of_root(0o755)).ok();
         });
     }
 

@@ -1,6 +1,6 @@
 //! The files of a modelled host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::refusal::{failed, moved};
 use crate::effect::{EffectError, PreImage};
 use crate::ident::Digest;
-use crate::probe::{FileReading, Node, Ownership, PathReading};
+use crate::probe::{EntriesReading, FileReading, Node, Ownership, PathReading};
 
 /// As much of a file as a read brings back for a diff.
 const LONGEST_CONTENT: usize = 256 << 10;
@@ -119,6 +119,15 @@ impl Files {
                     .then(|| file.content.0.clone()),
             }),
         }
+    }
+
+    /// The names of what is in a directory.
+    pub(super) fn entries(&self, path: &str) -> EntriesReading {
+        let below = format!("{}/", path.trim_end_matches('/'));
+        let inside = self.0.keys().filter_map(|path| path.strip_prefix(&below));
+        let names: BTreeSet<&str> = inside.filter_map(|path| path.split('/').next()).collect();
+        let names = names.into_iter().take(EntriesReading::MOST);
+        EntriesReading(names.map(str::to_owned).collect())
     }
 
     /// The content of a file, if there is one.

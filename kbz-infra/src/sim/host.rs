@@ -13,10 +13,10 @@ use super::system::{self, Filesystems, Kernel};
 use super::systemd::{self, Units};
 use crate::effect::Record;
 use crate::effect::{Action, EffectError, Owner, PreImage, RunContext};
-use crate::ident::{HostName, StackName};
+use crate::ident::{Digest, HostName, StackName};
 use crate::probe::{
-    FactsReading, FirewallReading, ImageUserReading, ModuleReading, Ownership, PathReading, Query,
-    Reading, SwapReading, SysctlReading,
+    ClaimsReading, FactsReading, FirewallReading, ImageUserReading, ModuleReading, Ownership,
+    PathReading, Query, Reading, SwapReading, SysctlReading,
 };
 use crate::secret::Text;
 
@@ -70,6 +70,7 @@ impl HostModel {
         let registry = self.registries.get(stack).unwrap_or(&none);
         Some(match query {
             Query::Path(path) => self.files.read(&path.path, path.content).into(),
+            Query::Entries(directory) => self.files.entries(&directory.path).into(),
             Query::Unit(unit) => self.units.reading(&unit.name, &self.files).into(),
             Query::SysctlValue(value) => SysctlReading(self.kernel.value(&value.key)).into(),
             Query::Swap(_) => SwapReading(self.kernel.swap.clone()).into(),
@@ -82,6 +83,7 @@ impl HostModel {
             }
             Query::Stamp(stamp) => registry.stamp(&stamp.name).into(),
             Query::Registry(_) => registry.records().into(),
+            Query::Claims(_) => self.claims(stack).into(),
             Query::ImageTag(image) => self.docker.image(&image.reference).into(),
             Query::ImageUser(image) => {
                 let known = self.docker.images.contains_key(&image.reference);
@@ -97,6 +99,16 @@ impl HostModel {
             | Query::Dcs(_)
             | Query::LoadBalancer(_) => return None,
         })
+    }
+
+    /// What other stacks than `stack` have noted.
+    fn claims(&self, stack: &StackName) -> ClaimsReading {
+        let others = self.registries.iter().filter(|(name, _)| *name != stack);
+        let claims = others.flat_map(|(name, registry)| {
+            let objects = registry.objects();
+            objects.map(|urn| (Digest::of(urn.to_string()), name.clone()))
+        });
+        ClaimsReading(claims.collect())
     }
 
     /// Carries an action out. `operator` is where images come from.
@@ -185,7 +197,13 @@ impl HostModel {
                 let said = format!("{} cannot keep the record of what is elsewhere", self.name);
                 return Err(failed(record.urn.to_string(), said));
             }
-            Action::Mark(record) => self.registry(run).mark((**record).clone()),
+            Action::Mark(record) => {
+                let others = self.registries.iter_mut();
+                for (_, other) in others.filter(|(stack, _)| **stack != run.stack) {
+                    other.unmark(&record.urn);
+                }
+                self.registry(run).mark((**record).clone());
+            }
             Action::Unmark(urn) => self.registry(run).unmark(urn),
             _ => return Err(failed(self.name.to_string(), "a host is no place for this")),
         }

@@ -26,6 +26,11 @@ impl Registry {
         RegistryReading(self.records.values().map(Into::into).collect())
     }
 
+    /// The addresses of what is noted.
+    pub(super) fn objects(&self) -> impl Iterator<Item = &Urn> {
+        self.records.keys()
+    }
+
     /// The objects and stamps that are noted, in words.
     pub(super) fn traces(&self) -> impl Iterator<Item = String> {
         let marks = self.records.keys().map(|urn| format!("mark {urn}"));

@@ -41,7 +41,7 @@ pub enum SavedPlanError {
     #[error("there is no file {0}")]
     Missing(String),
     /// Not a plan, or one of a later format.
-    #[error("the plan {file} {why}")]
+    #[error("the plan in {file} {why}")]
     Format {
         /// The file.
         file: String,
@@ -49,13 +49,13 @@ pub enum SavedPlanError {
         why: FormatError,
     },
     /// Not what was written, or written with another key.
-    #[error("the plan {file} was altered, or was made with other credentials")]
+    #[error("the plan in {file} was altered, or was made with other credentials")]
     Altered {
         /// The file.
         file: String,
     },
     /// A plan for something else.
-    #[error("the plan {file} is for {found}, not for {wanted}")]
+    #[error("the plan in {file} is for {found}, not for {wanted}")]
     Other {
         /// The file.
         file: String,

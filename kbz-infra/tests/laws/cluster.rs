@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use kbz_infra::effect::{Condition, Gate};
 use kbz_infra::ident::{HostName, StackName, Urn};
-use kbz_infra::model::{ContainerSpec, Mount};
 use kbz_infra::plan::{Group, Leadership};
 use kbz_infra::prelude::*;
 use kbz_infra::primitive::{Container, Image, Supervision};
@@ -155,16 +154,9 @@ impl Component for Postgres {
                 File::on(&node, "/opt/patroni/patroni.yml").content(self.yaml(&node, address));
             let yaml = scope.add(yaml.depends_on(&config));
             let image = scope.add(Image::on(&node, &image));
-            let mut spec = ContainerSpec::new("patroni", image.reference());
-            for (inside, source) in [("/etc/patroni", "/opt/patroni"), ("/data", "/opt/data")] {
-                let source = source.to_owned();
-                let mount = Mount {
-                    source,
-                    read_only: false,
-                };
-                spec.mounts.insert(inside.to_owned(), mount);
-            }
-            let container = Container::with_spec(&node, spec)
+            let container = Container::on(&node, "patroni", image.reference())
+                .writes("/opt/patroni", "/etc/patroni")
+                .writes("/opt/data", "/data")
                 .supervised_by(Supervision::systemd(UNIT))
                 .after([
                     image.urn().clone(),

@@ -2,6 +2,7 @@
 
 #![cfg(feature = "sim")]
 
+mod adoption;
 mod cluster;
 mod drift;
 mod groups;

@@ -485,7 +485,11 @@ fn every_mistake_of_a_planner_is_refused() {
             let found = rig.objections(&wrong, &program);
             if !found.iter().any(|finding| finding == wanted) {
                 let plan = shown(&wrong);
-                writeln!(survivors, "{name}: wanted {wanted}\nfound {found:#?}\n{plan}").unwrap();
+                writeln!(
+                    survivors,
+                    "{name}: wanted {wanted}\nfound {found:#?}\n{plan}"
+                )
+                .unwrap();
             }
         }
     }

@@ -81,7 +81,7 @@ fn what_is_retained_is_forgotten_and_stays() {
 fn what_is_not_retained_any_more_goes() {
     let mut rig = rig();
     rig.up(&stating(|stack| {
-        drop(stack.add(notes().retain_on_delete()))
+        drop(stack.add(notes().retain_on_delete()));
     }));
     rig.up(&stating(|stack| drop(stack.add(notes()))));
     assert_eq!(ops(&rig.up(&nothing())), [Op::Delete]);
@@ -251,6 +251,7 @@ fn path(path: &str, condition: Condition) -> Gate {
     Gate {
         probe: Probe::host(&app(), query),
         condition,
+        settle: 0,
         deadline: 5,
     }
 }

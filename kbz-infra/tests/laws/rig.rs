@@ -10,7 +10,9 @@ use kbz_infra::graph::Graph;
 use kbz_infra::ident::{HostName, StackName, Urn};
 use kbz_infra::lint;
 use kbz_infra::observe::{follow_up, observe};
-use kbz_infra::plan::{Outcome, Plan, Planner, Problem, Request, Selection, StepId, probes};
+use kbz_infra::plan::{
+    Outcome, Pattern, Plan, Planner, Problem, Request, Selection, StepId, probes,
+};
 use kbz_infra::probe::Observation;
 use kbz_infra::program::Program;
 use kbz_infra::secret::Vault;
@@ -32,6 +34,8 @@ pub(crate) fn host(name: &str) -> HostName {
 pub(crate) struct Rig {
     pub(crate) world: Arc<World>,
     pub(crate) remembered: BTreeMap<Urn, Record>,
+    /// What the operator says is to be adopted.
+    pub(crate) adopted: Vec<Pattern>,
     pub(crate) vault: Arc<Vault>,
     hosts: BTreeSet<HostName>,
     run: u64,
@@ -47,6 +51,7 @@ impl Rig {
         Self {
             world: Arc::new(world),
             remembered: BTreeMap::new(),
+            adopted: Vec::new(),
             vault: Arc::new(vault),
             hosts: hosts.into_iter().collect(),
             run: 0,
@@ -95,7 +100,9 @@ impl Rig {
         let graph = Graph::new(program.declarations.clone()).unwrap();
         let observation = self.observe(&graph);
         let planner = Planner::new(&graph, &observation, &self.vault, &self.remembered);
-        let plan = planner.choosing(selection).plan(request)?;
+        let mut selection = selection.clone();
+        selection.adopted.clone_from(&self.adopted);
+        let plan = planner.choosing(&selection).plan(request)?;
         let proof = lint::plan_observed(&plan, graph.groups(), &observation);
         let against = Renderer::plain(&proof);
         assert!(!proof.has_errors(), "{against}\n{}", shown(&plan));

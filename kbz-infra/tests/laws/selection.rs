@@ -16,14 +16,14 @@ use crate::rig::{Rig, host, shown};
 fn only(urn: &Urn) -> Selection {
     Selection {
         targets: vec![Pattern::of(urn)],
-        excludes: Vec::new(),
+        ..Selection::default()
     }
 }
 
 fn without(urn: &Urn) -> Selection {
     Selection {
-        targets: Vec::new(),
         excludes: vec![Pattern::of(urn)],
+        ..Selection::default()
     }
 }
 

@@ -34,8 +34,20 @@ fn what_was_made_is_there_the_next_time_and_every_screen_says_that_it_is_simulat
         let all = said(&output) + &told(&output);
         assert!(all.contains("simulated"), "{words:?}: {all}");
     }
-    let gone = folder.run(&["preview", "--env", "sim"]);
-    assert!(told(&gone).contains("nothing serves yet") || told(&gone).contains("to create"));
+    // The databases' data is still there, and nobody starts on it unasked.
+    let leftover = folder.run(&["preview", "--env", "sim"]);
+    assert_eq!(code(&leftover), 1, "{}", told(&leftover));
+    let why = said(&leftover);
+    assert!(why.contains("nobody remembers"), "{why}");
+    assert!(why.contains("--adopt"), "{why}");
+    let adopted = ["--adopt", "directory@db-*:/opt/keybuzz/postgres/*"];
+    let gone = folder.run(&[&["preview", "--env", "sim"][..], &adopted].concat());
+    assert_eq!(code(&gone), 0, "{}", said(&gone));
+    assert!(
+        told(&gone).contains("nothing serves yet"),
+        "{}",
+        told(&gone)
+    );
 }
 
 #[test]

@@ -71,14 +71,13 @@ impl Call<'_> {
             Request::Destroy => ("destroy", Purpose::Change(&store)),
         };
         let way = self.way(purpose).await?;
-        let looked = match saved {
-            Some(saved) => session.look_again(&way.interpreter, saved).await,
-            None => {
-                let known = store.records();
-                session
-                    .look(&way.interpreter, known, request, &selection)
-                    .await?
-            }
+        let looked = if let Some(saved) = saved {
+            session.look_again(&way.interpreter, saved).await
+        } else {
+            let known = store.records();
+            session
+                .look(&way.interpreter, known, request, &selection)
+                .await?
         };
         self.recovered(&mut store, &looked)?;
         let picture = self.drawn(&looked, &way, command, wish.view);

@@ -22,6 +22,7 @@ impl Call<'_> {
         let selection = Selection {
             targets: patterns(&chosen.target),
             excludes: patterns(&chosen.exclude),
+            adopted: patterns(&chosen.adopt),
         };
         let graph = &self.session.graph;
         let unknown = selection.unknown(graph, remembered);

@@ -8,9 +8,7 @@ use super::host::{HEALTH_PORT, Haproxy};
 use super::image;
 use crate::component::pgbouncer::PgBouncer;
 use crate::component::unit::Unit;
-use crate::component::{
-    BaseOs, ServiceImage, Supervise, data_directory, error_chain, hetzner_lb,
-};
+use crate::component::{BaseOs, ServiceImage, Supervise, data_directory, error_chain, hetzner_lb};
 use crate::diag::{Finding, SourceLocation};
 use crate::effect::Owner;
 use crate::ident::Urn;

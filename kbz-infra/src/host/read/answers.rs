@@ -9,8 +9,10 @@ use super::script::Script;
 use super::system::{self, SmallFiles};
 use crate::effect::Record;
 use crate::host::registry::{Registry, belongs};
-use crate::ident::HostName;
-use crate::probe::{Entry, Query, Reading, RegistryReading, StampReading, SysctlReading};
+use crate::ident::{HostName, StackName};
+use crate::probe::{
+    ClaimsReading, Entry, Query, Reading, RegistryReading, StampReading, SysctlReading,
+};
 use crate::secret::KeyedHash;
 
 /// What a host said, ready to be asked.
@@ -52,6 +54,7 @@ impl<'a> Answers<'a> {
                 .files
                 .reading(&query.path, query.content)
                 .map(Reading::from),
+            Query::Entries(query) => self.files.entries(&query.path).map(Reading::from),
             Query::Unit(query) => system::unit(self.frames, &query.name).map(Reading::from),
             Query::SysctlValue(query) => {
                 Ok(SysctlReading(system::sysctl(&self.small, &query.key)).into())
@@ -74,6 +77,7 @@ impl<'a> Answers<'a> {
             Query::Module(query) => system::module(self.frames, &query.name).map(Reading::from),
             Query::Stamp(query) => self.stamp(&query.name).map(Reading::from),
             Query::Registry(_) => self.records().map(Reading::from),
+            Query::Claims(_) => Ok(self.claims().into()),
             Query::ImageUser(_)
             | Query::ImageTag(_)
             | Query::Container(_)
@@ -110,6 +114,19 @@ impl<'a> Answers<'a> {
         let lines = lines.filter(|line| !line.trim().is_empty());
         let entries: Result<Vec<Entry>, String> = lines.map(|line| self.entry(line)).collect();
         Ok(RegistryReading(entries?))
+    }
+
+    /// `STACK/objects/DIGEST.json` of every stack but this one.
+    fn claims(&self) -> ClaimsReading {
+        let own = self.registry.stack();
+        let lines = self.frames.get("claims").unwrap_or_default().lines();
+        let claim = |line: &str| {
+            let (stack, object) = line.split_once("/objects/")?;
+            let digest = object.strip_suffix(".json")?.parse().ok()?;
+            Some((digest, StackName::new(stack).ok()?))
+        };
+        let claims = lines.filter_map(claim);
+        ClaimsReading(claims.filter(|(_, stack)| stack.as_str() != own).collect())
     }
 
     fn entry(&self, line: &str) -> Result<Entry, String> {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::frames::Frames;
 use crate::ident::Digest;
-use crate::probe::{FileReading, Node, Ownership, PathReading};
+use crate::probe::{EntriesReading, FileReading, Node, Ownership, PathReading};
 
 const REGULAR: u32 = 0o10;
 const DIRECTORY: u32 = 0o4;
@@ -21,6 +21,7 @@ pub(super) struct Files<'a> {
     hashes: BTreeMap<String, Digest>,
     immutable: Vec<&'a str>,
     contents: BTreeMap<&'a str, Vec<u8>>,
+    directories: BTreeMap<&'a str, Vec<&'a str>>,
 }
 
 /// One line of `stat`.
@@ -42,6 +43,7 @@ impl<'a> Files<'a> {
             hashes: hashes.filter_map(hash).collect(),
             immutable: lines("attributes").filter_map(immutable).collect(),
             contents: frames.all("content").filter_map(content).collect(),
+            directories: frames.all("entries").filter_map(entries).collect(),
         }
     }
 
@@ -56,6 +58,15 @@ impl<'a> Files<'a> {
             SYMLINK => PathReading::Other(Node::Symlink),
             _ => PathReading::Other(Node::Special),
         })
+    }
+
+    /// What is in a directory.
+    pub(super) fn entries(&self, path: &str) -> Result<EntriesReading, String> {
+        let names = self.directories.get(path);
+        let names = names.ok_or_else(|| format!("it does not tell what is in {path}"))?;
+        Ok(EntriesReading(
+            names.iter().map(|name| (*name).to_owned()).collect(),
+        ))
     }
 
     /// Nothing is there; unless `stat` complains of something else than that.
@@ -149,6 +160,12 @@ fn immutable(line: &str) -> Option<&str> {
 fn content(payload: &str) -> Option<(&str, Vec<u8>)> {
     let (path, encoded) = payload.split_once('\n')?;
     Some((path, BASE64.decode(encoded.trim_end()).ok()?))
+}
+
+/// The path, and a name a line.
+fn entries(payload: &str) -> Option<(&str, Vec<&str>)> {
+    let mut lines = payload.lines();
+    Some((lines.next()?, lines.collect()))
 }
 
 #[cfg(test)]

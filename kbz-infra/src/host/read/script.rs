@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use crate::host::registry::Registry;
 use crate::host::shell::{self, NulByte};
-use crate::probe::Query;
+use crate::probe::{EntriesReading, Query};
 
 /// The largest file whose content is shown.
 pub(super) const CONTENT_LIMIT: u64 = 256 << 10;
@@ -47,9 +47,11 @@ pub(super) struct Script {
     paths: BTreeMap<String, bool>,
     units: BTreeSet<String>,
     files: BTreeSet<String>,
+    directories: BTreeSet<String>,
     filesystems: BTreeSet<String>,
     modules: BTreeSet<String>,
     objects: Option<String>,
+    registries: Option<String>,
     firewall: bool,
     facts: bool,
     clock_keeper: bool,
@@ -73,6 +75,9 @@ impl Script {
             Query::Path(query) => {
                 *self.paths.entry(query.path.clone()).or_default() |= query.content;
             }
+            Query::Entries(query) => {
+                self.directories.insert(query.path.clone());
+            }
             Query::Unit(query) => {
                 self.units.insert(query.name.clone());
             }
@@ -95,6 +100,7 @@ impl Script {
             }
             Query::Stamp(query) => self.file(registry.stamp(&query.name)),
             Query::Registry(_) => self.objects = Some(registry.objects()),
+            Query::Claims(_) => self.registries = Some(registry.all().to_owned()),
             Query::ImageUser(query) => self.file(registry.user(&query.reference, &query.user)),
             Query::ImageTag(_)
             | Query::Container(_)
@@ -123,6 +129,8 @@ impl Script {
         self.paths.is_empty()
             && self.units.is_empty()
             && self.files.is_empty()
+            && self.directories.is_empty()
+            && self.registries.is_none()
             && self.filesystems.is_empty()
             && self.modules.is_empty()
             && self.objects.is_none()
@@ -145,6 +153,7 @@ impl Script {
             .paths
             .keys()
             .chain(&self.files)
+            .chain(&self.directories)
             .chain(&self.filesystems);
         for path in paths {
             if !path.starts_with('/') || path.contains(['\n', '\r']) {
@@ -154,6 +163,7 @@ impl Script {
         let mut body = String::new();
         self.write_paths(&mut body)?;
         self.write_lists(&mut body)?;
+        self.write_directories(&mut body)?;
         self.write_filesystems(&mut body)?;
         self.write_modules(&mut body)?;
         if self.firewall {
@@ -164,6 +174,15 @@ impl Script {
             line(
                 &mut body,
                 format_args!("put objects \"$(cat {objects}/*.json 2>/dev/null)\""),
+            );
+        }
+        if let Some(registries) = &self.registries {
+            let registries = shell::quote(registries)?;
+            line(
+                &mut body,
+                format_args!(
+                    "put claims \"$(cd {registries} 2>/dev/null && printf '%s\\n' */objects/*.json)\""
+                ),
             );
         }
         // Late, so that the answer is under way for as short as can be.
@@ -216,6 +235,22 @@ impl Script {
                 format_args!("put files \"$(grep -asH '' -- {files})\""),
             );
         }
+        Ok(())
+    }
+
+    fn write_directories(&self, body: &mut String) -> Result<(), Unaskable> {
+        if self.directories.is_empty() {
+            return Ok(());
+        }
+        let paths = shell::join(&self.directories)?;
+        line(body, format_args!("for path in {paths}; do"));
+        line(
+            body,
+            format_args!(
+                "put entries \"$path\n$([ ! -d \"$path\" ] || ls -A -- \"$path\" | head -n {})\"\ndone",
+                EntriesReading::MOST
+            ),
+        );
         Ok(())
     }
 

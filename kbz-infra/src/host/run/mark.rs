@@ -5,8 +5,8 @@ use super::shell::{Change, unspeakable};
 use crate::effect::EffectError;
 use crate::effect::Record;
 use crate::host::read::HostSite;
-use crate::host::registry::belongs;
-use crate::host::shell;
+use crate::host::registry::{Registry, belongs};
+use crate::host::shell::{self, NulByte};
 use crate::ident::Urn;
 use crate::secret::KeyedHash;
 
@@ -23,7 +23,7 @@ pub(super) fn remove_stamp(site: &HostSite, name: &str) -> Result<Change, Effect
     remove(name, &site.registry.stamp(name))
 }
 
-/// Notes an object.
+/// Notes an object, and takes it from another stack that has noted it: it has one owner.
 pub(super) fn mark(site: &HostSite, record: &Record) -> Result<Change, EffectError> {
     let urn = record.urn.to_string();
     if !belongs(record, site.name()) {
@@ -35,11 +35,21 @@ pub(super) fn mark(site: &HostSite, record: &Record) -> Result<Change, EffectErr
     }
     let line = serde_json::to_string(record);
     let line = line.map_err(|error| said::failed(&urn, error.to_string()))?;
-    write(
-        &urn,
-        &site.registry.object(&record.urn),
-        format!("{line}\n"),
-    )
+    let path = site.registry.object(&record.urn);
+    let others = others(&site.registry, &path).map_err(|error| unspeakable(&error))?;
+    let write = write(&urn, &path, format!("{line}\n"))?;
+    Ok(write.then(&others))
+}
+
+/// A command that removes the file of the same name from the registries of all other stacks.
+fn others(registry: &Registry, path: &str) -> Result<String, NulByte> {
+    let own = shell::quote(path)?;
+    let all = shell::quote(registry.all())?;
+    let name = shell::quote(path.rsplit('/').next().unwrap_or_default())?;
+    Ok(format!(
+        "for other in {all}/*/objects/{name}; do\n\
+         [ \"$other\" = {own} ] || rm -f -- \"$other\" || exit 1\ndone"
+    ))
 }
 
 /// Forgets an object.

@@ -55,6 +55,12 @@ impl Change {
         self
     }
 
+    /// Goes on with `more` where the script has succeeded.
+    pub(super) fn then(mut self, more: &str) -> Self {
+        self.script = format!("{{ {}\n}} || exit\n{more}", self.script);
+        self
+    }
+
     /// Lets the script take as long as a service may.
     pub(super) fn long(mut self) -> Self {
         self.deadline = LONG;

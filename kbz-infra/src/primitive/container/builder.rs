@@ -10,15 +10,9 @@ impl Container {
     /// A container of an image (repository and tag), which Docker keeps running unless a person
     /// stops it.
     pub fn on(host: &HostName, name: impl Into<String>, image: impl Into<String>) -> Self {
-        Self::with_spec(host, ContainerSpec::new(name, image))
-    }
-
-    /// A container as `spec` says, except for its restart policy, which follows from who
-    /// supervises it.
-    pub fn with_spec(host: &HostName, spec: ContainerSpec) -> Self {
         Self {
             host: host.clone(),
-            spec,
+            spec: ContainerSpec::new(name, image),
             supervision: Supervision::Docker(RestartPolicy::UnlessStopped),
             shm_from: None,
             remade_on: std::collections::BTreeSet::new(),

@@ -241,6 +241,13 @@ impl Container {
                 help: "give this one another name, or remove that one by its own stack".to_owned(),
             });
         }
+        if owner.is_none() && !context.is_owned() {
+            let what = format!(
+                "container {} on {} bears no mark of this stack, and would be made anew",
+                self.spec.name, self.host
+            );
+            return Err(PlanError::foreign(&self.urn(), what));
+        }
         let image = context.ask(&self.site(), &self.image_query())?;
         let mut reasons = drift::fields(context, spec, goal);
         reasons.extend(drift::retagged(context, spec, goal, image_id, image));

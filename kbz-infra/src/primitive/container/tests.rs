@@ -276,6 +276,27 @@ fn a_container_of_another_stack_is_left_alone() {
 }
 
 #[test]
+fn a_container_of_nobody_is_made_anew_only_when_adopted() {
+    let mut spec = ContainerSpec::new("redis", "redis:7.2.5");
+    spec.restart = RestartPolicy::Always;
+    let nobodys = ContainerReading::Present {
+        spec: Box::new(spec),
+        image_id: "sha256:aaaa".to_owned(),
+        running: true,
+        owner: None,
+        id: "1".to_owned(),
+    };
+    let nobodys = || around(&redis(), nobodys.clone(), "sha256:aaaa");
+    check([(
+        redis(),
+        nobodys().foreign(),
+        "refused: container redis on db-1 bears no mark of this stack, and would be made anew",
+    )]);
+    let adopted = nobodys().plan(&redis()).unwrap().change.unwrap();
+    assert_eq!(adopted.op, Op::Replace);
+}
+
+#[test]
 fn shared_memory_follows_the_host() {
     let wanted = redis().shm_size_from(|facts| facts.memory / 4);
     let facts = FactsReading {

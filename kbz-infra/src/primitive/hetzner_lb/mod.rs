@@ -3,7 +3,8 @@
 //!
 //! The declaration is the truth for services, targets, algorithm, network and type. Labels
 //! are shared with others: only those that begin with [`LABEL_PREFIX`] are ours to remove. The
-//! label `kbz.stack` is the owner's mark; a balancer that bears another stack's is refused.
+//! label `kbz.stack` is the owner's mark; a balancer that bears another stack's is refused, one
+//! that bears none until it is adopted.
 
 mod changes;
 mod resource;

@@ -149,7 +149,18 @@ impl HetznerLb {
         context: &Context<'_>,
         found: Option<&LoadBalancerState>,
     ) -> Result<(), PlanError> {
-        match found.and_then(LoadBalancerState::owner) {
+        let Some(found) = found else {
+            return Ok(());
+        };
+        match found.owner() {
+            None if !context.is_owned() => {
+                let what = format!(
+                    "load balancer {} is there and bears no mark of this stack; its services and \
+                     targets would become those declared",
+                    self.spec.name
+                );
+                Err(PlanError::foreign(&self.urn(), what))
+            }
             Some(owner) if owner != context.stack() => Err(PlanError::Refused {
                 what: format!("load balancer {} belongs to stack {owner}", self.spec.name),
                 help: "give this one another name, or remove that one by its own stack".to_owned(),

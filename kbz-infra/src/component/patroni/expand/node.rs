@@ -9,15 +9,15 @@ use crate::component::patroni::cluster::{CONTAINER, PatroniCluster};
 use crate::component::patroni::memory::{HostFacts, MemoryBudget};
 use crate::component::patroni::node::PatroniNode;
 use crate::component::patroni::node_config::{
-    self, Locale, NodeConfig, NodeConfigError, Tags, data_dir, paths,
+    Locale, NodeConfig, NodeConfigError, Tags, data_dir, paths,
 };
 use crate::component::patroni::patroni_image::PatroniImage;
 use crate::component::unit::Unit;
-use crate::component::{BaseOs, ServiceImage, Supervise, error_chain};
+use crate::component::{BaseOs, ServiceImage, Supervise, data_directory, error_chain};
 use crate::diag::{Finding, SourceLocation};
 use crate::effect::Owner;
 use crate::ident::{HostName, Urn};
-use crate::model::{ContainerSpec, FirewallRule as Rule, Mount, Protocol, Ulimit};
+use crate::model::{FirewallRule as Rule, Protocol};
 use crate::primitive::{Container, Directory, File, FirewallRule, Supervision, SystemdUnit};
 use crate::probe::{Facts, Probe, Site};
 use crate::program::{Component, DeclareExt as _, Handle, Result, Scope, Settings};
@@ -133,7 +133,7 @@ impl<'a> Expansion<'a> {
         let settings = scope.add(settings).urn().clone();
         let unit = Unit::patroni(DATA);
         let container = scope.add(
-            Container::with_spec(host, self.container(scope.settings()))
+            self.container(scope.settings())
                 .supervised_by(Supervision::systemd(unit.name()))
                 .after(folders)
                 .after([settings.clone(), image])
@@ -181,16 +181,13 @@ impl<'a> Expansion<'a> {
 
     fn folders(&self, scope: &mut Scope<'_>, image: &Urn) -> Vec<Urn> {
         let host = &self.node.host;
-        let directory = |path: &str| Directory::on(host, path).mode(0o700).owner(self.owner());
-        let mut data = directory(DATA).requires_filesystem("xfs");
-        if scope.settings().tolerate_other_filesystems {
-            data = data.tolerate_other_filesystem();
-        }
+        let data = data_directory(host, DATA, scope.settings()).for_data();
+        let folder = |path: &str| Directory::on(host, path);
         let after = || self.after.iter().cloned().chain([image.clone()]);
-        [directory(paths::CONFIG_DIR), data, directory(RAFT)]
-            .into_iter()
-            .map(|directory| scope.add(directory.after(after())).urn().clone())
-            .collect()
+        [folder(paths::CONFIG_DIR), data, folder(RAFT).for_data()]
+            .map(|folder| folder.mode(0o700).owner(self.owner()).after(after()))
+            .map(|folder| scope.add(folder).urn().clone())
+            .into()
     }
 
     fn owner(&self) -> Owner {
@@ -272,31 +269,15 @@ impl<'a> Expansion<'a> {
         })
     }
 
-    fn container(&self, settings: &Settings) -> ContainerSpec {
-        let mount = |source: &str, read_only| Mount {
-            source: source.to_owned(),
-            read_only,
-        };
-        let mut spec = ContainerSpec::new(CONTAINER, self.image.reference());
-        spec.mounts = BTreeMap::from([
-            (
-                node_config::paths::CONFIG_DIR.to_owned(),
-                mount(paths::CONFIG_DIR, true),
-            ),
-            (paths::DATA_MOUNT.to_owned(), mount(DATA, false)),
-            (paths::RAFT_DIR.to_owned(), mount(RAFT, false)),
-        ]);
-        spec.shm_size = SHM;
-        spec.ulimits = BTreeMap::from([(
-            "nofile".to_owned(),
-            Ulimit {
-                soft: settings.open_files,
-                hard: settings.open_files,
-            },
-        )]);
-        spec.cap_drop = vec!["ALL".to_owned()];
-        spec.stop_grace = STOP_GRACE;
-        spec
+    fn container(&self, settings: &Settings) -> Container {
+        Container::on(&self.node.host, CONTAINER, self.image.reference())
+            .reads(paths::CONFIG_DIR, paths::CONFIG_DIR)
+            .writes(DATA, paths::DATA_MOUNT)
+            .writes(RAFT, paths::RAFT_DIR)
+            .shm_size(SHM)
+            .nofile(settings.open_files)
+            .cap_drop("ALL")
+            .stop_grace(STOP_GRACE)
     }
 
     fn claims(&self, scope: &mut Scope<'_>) {
