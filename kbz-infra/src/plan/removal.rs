@@ -55,8 +55,10 @@ impl Planner<'_> {
         draft: &mut Draft,
     ) {
         let urn = &record.urn;
-        if record.protect {
-            let declared = self.graph.node(urn).map(|node| node.declared.clone());
+        let node = self.graph.node(urn);
+        // Protected since the program says so, also where no run has noted it yet.
+        if record.protect || node.is_some_and(|node| node.options.protect) {
+            let declared = node.map(|node| node.declared.clone());
             draft.problems.push(protected(urn, declared, "deleted"));
             return;
         }
