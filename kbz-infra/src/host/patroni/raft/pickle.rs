@@ -50,6 +50,7 @@ impl Heap {
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
+            to_make: bytes.len(),
         };
         while reader.step()? {}
         let root = reader.pop()?;
@@ -103,6 +104,9 @@ struct Reader<'a> {
     /// How high the stack was at each mark.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
+    /// How many bytes calls may still make. Each is written out once, so that they are never more
+    /// than the pickle has; a text that is named again and again would make any number.
+    to_make: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -273,6 +277,8 @@ impl<'a> Reader<'a> {
                 if code == b'R' && name == "_codecs.encode" =>
             {
                 let bytes = text.chars().map(|c| u8::try_from(u32::from(c)));
+                let left = self.to_make.checked_sub(text.len());
+                self.to_make = left.ok_or(Garbled("it makes more than it holds"))?;
                 let bytes: Result<Vec<u8>, _> = bytes.collect();
                 Value::Bytes(bytes.map_err(|_| Garbled("a byte is too large"))?)
             }

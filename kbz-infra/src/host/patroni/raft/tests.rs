@@ -81,6 +81,21 @@ fn bytes_are_read_as_python_writes_them() {
     assert_eq!(heap.get(heap.root()), &Value::Bytes(vec![0, 1, 0xfe, 0xff]));
 }
 
+/// A text named again and again must not make more than was sent.
+#[test]
+fn a_small_message_makes_no_large_one() {
+    let text = "x".repeat(1 << 16);
+    let mut pickle = b"\x80\x02c_codecs\nencode\nq\0X\0\0\x01\0".to_vec();
+    pickle.extend(text.as_bytes());
+    pickle.extend(b"q\x01");
+    for _ in 0..1000 {
+        pickle.extend(b"h\0h\x01\x85R");
+    }
+    pickle.push(b'.');
+    let refused = Heap::read(&pickle).unwrap_err().to_string();
+    assert!(refused.contains("more than it holds"), "{refused}");
+}
+
 #[test]
 fn what_is_cut_short_is_refused_at_every_length() {
     let whole = pickled(&[7; 32], LEADER);
