@@ -21,7 +21,7 @@ use crate::program::{
     BaseImages, Environment, EnvironmentKind, Environments, ImageBase, Program, Settings, Stack,
 };
 use crate::resource::Claim;
-use crate::state::{SavedPlan, Store};
+use crate::state::{Recovery, SavedPlan, Store};
 
 /// A program: what it declares on a stack.
 pub type Declare = fn(&mut Stack) -> crate::program::Result<()>;
@@ -95,17 +95,19 @@ impl Session {
             .collect()
     }
 
-    /// Reads the world and plans.
+    /// Reads the world and plans. What an earlier run left open is looked at in the same round.
     pub(super) async fn look(
         &self,
         interpreter: &Arc<dyn Interpreter>,
         remembered: &BTreeMap<Urn, Record>,
+        left: Option<&Recovery>,
         request: Request,
         selection: &Selection,
     ) -> Result<Looked, Failed> {
         let begun = Instant::now();
         let heard = |event| self.timings.observed(&event);
-        let asked = probes(&self.graph, &self.hosts(), remembered);
+        let mut asked = probes(&self.graph, &self.hosts(), remembered);
+        asked.extend(left.into_iter().flat_map(Recovery::probes));
         let observation = observe(interpreter, asked, &heard).await;
         let known = |urn: &Urn| self.graph.node(urn).is_some() || remembered.contains_key(urn);
         let observation = follow_up(interpreter, observation, &known, &heard).await;
@@ -128,11 +130,14 @@ impl Session {
         &self,
         interpreter: &Arc<dyn Interpreter>,
         saved: SavedPlan,
+        left: Option<&Recovery>,
     ) -> Looked {
         let begun = Instant::now();
         let heard = |event| self.timings.observed(&event);
         let vault = &self.program.vault;
-        let observation = observe(interpreter, saved.probes(vault), &heard).await;
+        let mut asked = saved.probes(vault);
+        asked.extend(left.into_iter().flat_map(Recovery::probes));
+        let observation = observe(interpreter, asked, &heard).await;
         let elapsed = begun.elapsed();
         self.timings.over(Phase::Observed, begun);
         let since = saved.since(&observation, vault);

@@ -71,12 +71,15 @@ impl Call<'_> {
             Request::Destroy => ("destroy", Purpose::Change(&store)),
         };
         let way = self.way(purpose).await?;
+        let left = store.recovery();
         let looked = if let Some(saved) = saved {
-            session.look_again(&way.interpreter, saved).await
+            session
+                .look_again(&way.interpreter, saved, left.as_ref())
+                .await
         } else {
             let known = store.records();
             session
-                .look(&way.interpreter, known, request, &selection)
+                .look(&way.interpreter, known, left.as_ref(), request, &selection)
                 .await?
         };
         self.recovered(&mut store, &looked)?;

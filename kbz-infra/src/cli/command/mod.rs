@@ -56,7 +56,7 @@ impl Call<'_> {
         let way = self.way(Purpose::Look).await?;
         let looked = self
             .session
-            .look(&way.interpreter, &remembered, Request::Up, &selection)
+            .look(&way.interpreter, &remembered, None, Request::Up, &selection)
             .await?;
         Ok((way, looked))
     }
