@@ -458,6 +458,11 @@ impl Dispatcher {
         let Some(mut store) = self.store.take() else {
             return Err(StoreError::Poisoned);
         };
+        if !store.waits() {
+            let result = work(&mut store);
+            self.store = Some(store);
+            return result;
+        }
         let worked = tokio::task::spawn_blocking(move || {
             let result = work(&mut store);
             (store, result)

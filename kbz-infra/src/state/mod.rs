@@ -7,6 +7,7 @@
 //! synced; nothing in them is a secret.
 
 mod atomic;
+mod disk;
 mod entry;
 mod error;
 mod frame;
@@ -22,6 +23,7 @@ mod store;
 mod world;
 
 pub use atomic::{FileError, make_directory, write_atomically};
+pub use disk::{Append, Disk, Held, LocalDisk};
 pub use entry::{Ended, Entry, Intent, InvalidOpId, OpId, Tally};
 pub use error::StoreError;
 pub use frame::{Broken, Cut};

@@ -5,23 +5,17 @@
 //! snapshot, which is replaced as a whole, and begun anew. The numbers of its lines rise for
 //! ever and the snapshot tells up to which it goes, so a kill between the two files is harmless.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the operator's files are written here"
-)]
-
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::atomic::{self, FileError};
+use super::atomic::FileError;
+use super::disk::{Append, Disk, Held, LocalDisk};
 use super::entry::{Entry, OpId};
 use super::error::StoreError;
 use super::frame::{self, Broken, Cut};
 use super::lifecycle::StepStatus;
-use super::lock::{self, Holder, Lock};
+use super::lock::Holder;
 use super::log::Log;
 use super::proof::Fate;
 use super::recovery::Recovery;
@@ -33,7 +27,6 @@ use crate::plan::StepId;
 
 const SNAPSHOT: &str = "snapshot.json";
 const JOURNAL: &str = "journal.jsonl";
-const LOCK: &str = "lock";
 
 /// Only the operator reads the state.
 const PRIVATE: u32 = 0o600;
@@ -62,6 +55,7 @@ pub struct Snapshot {
 /// The state directory of one stack.
 #[derive(Debug, Clone)]
 pub struct Store {
+    disk: Arc<dyn Disk>,
     directory: PathBuf,
     stack: StackName,
 }
@@ -69,7 +63,13 @@ pub struct Store {
 impl Store {
     /// The state of `stack` under `base`, such as `.kbz`. Creates nothing.
     pub fn open(base: impl AsRef<Path>, stack: StackName) -> Self {
+        Self::on(Arc::new(LocalDisk), base, stack)
+    }
+
+    /// The same on another disk than this machine's.
+    pub fn on(disk: Arc<dyn Disk>, base: impl AsRef<Path>, stack: StackName) -> Self {
         Self {
+            disk,
             directory: base.as_ref().join(stack.as_str()),
             stack,
         }
@@ -91,7 +91,7 @@ impl Store {
             look = self.look();
         }
         let replayed = look?;
-        let held_by = lock::holder(&self.directory.join(LOCK))?;
+        let held_by = self.disk.holder(&self.directory)?;
         Ok(Snapshot {
             held_by,
             ..replayed.snapshot(&self.stack)
@@ -100,14 +100,12 @@ impl Store {
 
     /// The modelled world that is kept here; `None` when there is none.
     pub fn world(&self) -> Result<Option<serde_json::Value>, StoreError> {
-        WorldFile::of(&self.directory, &self.stack).read()
+        WorldFile::of(&self.disk, &self.directory, &self.stack).read()
     }
 
     /// Takes the lock, and with it the right to write.
     pub fn lock(&self) -> Result<LockedStore, StoreError> {
-        atomic::make_directory(&self.directory)?;
-        let lock = Lock::take(&self.directory.join(LOCK))?;
-        atomic::sweep(&self.directory)?;
+        let lock = self.disk.lock(&self.directory)?;
         let mut replayed = self.look()?;
         let journal = self.journal_for(&mut replayed)?;
         Ok(LockedStore {
@@ -123,7 +121,7 @@ impl Store {
 
     fn look(&self) -> Result<Replayed, StoreError> {
         let path = self.directory.join(SNAPSHOT);
-        let stored = match atomic::read(&path)? {
+        let stored = match self.disk.read(&path)? {
             Some(bytes) => {
                 Some(snapshot::decode(&bytes).map_err(|why| StoreError::Snapshot { path, why })?)
             }
@@ -133,7 +131,7 @@ impl Store {
             self.is_ours(&stored.stack)?;
         }
         let path = self.directory.join(JOURNAL);
-        let bytes = atomic::read(&path)?;
+        let bytes = self.disk.read(&path)?;
         Replayed::new(self, stored.as_ref(), bytes.as_deref()).map_err(|failed| match failed {
             ReplayError::Format(why) => StoreError::Journal { path, why },
             ReplayError::Store(error) => error,
@@ -157,16 +155,8 @@ impl Store {
             replayed.seq += 1;
             return self.begin_journal(replayed.seq);
         }
-        let file = OpenOptions::new()
-            .append(true)
-            .mode(PRIVATE)
-            .open(&path)
-            .map_err(FileError::at("open", &path))?;
-        if let Some(cut) = replayed.cut {
-            file.set_len(cut.remain)
-                .and_then(|()| file.sync_all())
-                .map_err(FileError::at("cut", &path))?;
-        }
+        let remain = replayed.cut.map(|cut| cut.remain);
+        let file = self.disk.append_to(&path, remain)?;
         Ok(Journal::new(file, path))
     }
 
@@ -178,11 +168,8 @@ impl Store {
             stack: self.stack.clone(),
         };
         let line = frame::encode(seq, &serde_json::to_string(&opened)?);
-        atomic::write_atomically(&path, line.as_bytes(), PRIVATE)?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .map_err(FileError::at("open", &path))?;
+        self.disk.replace(&path, line.as_bytes(), PRIVATE)?;
+        let file = self.disk.append_to(&path, None)?;
         Ok(Journal::new(file, path))
     }
 }
@@ -287,13 +274,13 @@ fn no_first_line() -> FormatError {
 /// The journal's file. A write that failed may have left half a line, so it is the last.
 #[derive(Debug)]
 struct Journal {
-    file: File,
+    file: Box<dyn Append>,
     path: PathBuf,
     poisoned: bool,
 }
 
 impl Journal {
-    fn new(file: File, path: PathBuf) -> Self {
+    fn new(file: Box<dyn Append>, path: PathBuf) -> Self {
         Self {
             file,
             path,
@@ -305,8 +292,8 @@ impl Journal {
         if self.poisoned {
             return Err(StoreError::Poisoned);
         }
-        let written = self.file.write_all(lines.as_bytes());
-        let written = written.and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
+        let written = self.file.write(lines.as_bytes());
+        let written = written.and_then(|()| if sync { self.file.sync() } else { Ok(()) });
         self.poisoned = written.is_err();
         Ok(written.map_err(FileError::at("write", &self.path))?)
     }
@@ -326,7 +313,7 @@ pub enum Durability {
 #[must_use = "the lock ends when it is dropped"]
 pub struct LockedStore {
     store: Store,
-    lock: Lock,
+    lock: Box<dyn Held>,
     journal: Journal,
     log: Log,
     seq: u64,
@@ -359,7 +346,7 @@ impl LockedStore {
 
     /// Where a modelled world is kept.
     pub fn world(&self) -> WorldFile {
-        WorldFile::of(&self.store.directory, &self.store.stack)
+        WorldFile::of(&self.store.disk, &self.store.directory, &self.store.stack)
     }
 
     /// The lowest number that the next run may have.
@@ -453,17 +440,22 @@ impl LockedStore {
         };
         let bytes = snapshot::encode(&stored)?;
         let path = self.store.directory.join(SNAPSHOT);
-        atomic::write_atomically(&path, &bytes, PRIVATE)?;
+        self.store.disk.replace(&path, &bytes, PRIVATE)?;
         self.seq += 1;
         self.journal = self.store.begin_journal(self.seq)?;
         self.unfolded = false;
         Ok(())
     }
 
+    /// Whether a write may take so long that it must not be waited for among other work.
+    pub fn waits(&self) -> bool {
+        self.store.disk.waits()
+    }
+
     /// From now on every write finds the disk full.
     #[cfg(test)]
     pub(crate) fn fill_disk(&mut self) {
-        let full = OpenOptions::new().append(true).open("/dev/full");
+        let full = LocalDisk.append_to(Path::new("/dev/full"), None);
         self.journal.file = full.expect("Linux has a device that is always full");
     }
 }

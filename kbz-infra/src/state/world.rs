@@ -5,11 +5,12 @@
 //! a whole. It belongs to the right to write: only who holds the lock gets a [`WorldFile`].
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::atomic;
+use super::disk::Disk;
 use super::error::StoreError;
 use super::snapshot::{FormatError, damaged};
 use crate::ident::StackName;
@@ -31,13 +32,15 @@ struct Kept<T> {
 /// Where a modelled world is kept, in the hands of who may write it.
 #[derive(Debug, Clone)]
 pub struct WorldFile {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     stack: StackName,
 }
 
 impl WorldFile {
-    pub(super) fn of(directory: &Path, stack: &StackName) -> Self {
+    pub(super) fn of(disk: &Arc<dyn Disk>, directory: &Path, stack: &StackName) -> Self {
         Self {
+            disk: Arc::clone(disk),
             path: directory.join(WORLD),
             stack: stack.clone(),
         }
@@ -51,12 +54,12 @@ impl WorldFile {
             world,
         };
         let text = serde_json::to_vec(&kept)?;
-        Ok(atomic::write_atomically(&self.path, &text, PRIVATE)?)
+        Ok(self.disk.replace(&self.path, &text, PRIVATE)?)
     }
 
     /// The world that is kept; `None` when there is none yet.
     pub(super) fn read(&self) -> Result<Option<Value>, StoreError> {
-        let Some(bytes) = atomic::read(&self.path)? else {
+        let Some(bytes) = self.disk.read(&self.path)? else {
             return Ok(None);
         };
         let broken = |why| StoreError::World {
@@ -89,7 +92,8 @@ mod tests {
     use super::*;
 
     fn file(folder: &Path, stack: &str) -> WorldFile {
-        WorldFile::of(folder, &StackName::new(stack).unwrap())
+        let disk: Arc<dyn Disk> = Arc::new(super::super::disk::LocalDisk);
+        WorldFile::of(&disk, folder, &StackName::new(stack).unwrap())
     }
 
     #[test]
