@@ -2,8 +2,9 @@
 
 #![cfg(feature = "sim")]
 
+pub(crate) use ::stories::cluster;
+
 mod adoption;
-mod cluster;
 mod drift;
 mod groups;
 mod keybuzz;

@@ -18,17 +18,9 @@ use kbz_infra::program::Program;
 use kbz_infra::secret::Vault;
 use kbz_infra::sim::World;
 use secrecy::SecretString;
+pub(crate) use ::stories::names::{host, stack};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-
-/// The stack of all programs.
-pub(crate) fn stack() -> StackName {
-    StackName::new("shop").unwrap()
-}
-
-pub(crate) fn host(name: &str) -> HostName {
-    HostName::new(name).unwrap()
-}
 
 /// An operator with a world of its own.
 pub(crate) struct Rig {

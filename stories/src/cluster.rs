@@ -13,22 +13,28 @@ use kbz_infra::resource::GroupName;
 use kbz_infra::sim::World;
 use serde_json::json;
 
-use crate::rig::{host, stack};
+use crate::names::{host, stack};
 
-pub(crate) const NODES: [(&str, &str); 3] = [
+/// The nodes of the cluster.
+pub const NODES: [(&str, &str); 3] = [
     ("db-1", "10.0.0.120"),
     ("db-2", "10.0.0.121"),
     ("db-3", "10.0.0.122"),
 ];
 
-pub(crate) const OTHERS: [(&str, &str); 2] = [("app-1", "10.0.0.11"), ("app-2", "10.0.0.12")];
+/// The hosts for anything else.
+pub const OTHERS: [(&str, &str); 2] = [("app-1", "10.0.0.11"), ("app-2", "10.0.0.12")];
 
-pub(crate) fn members() -> Vec<HostName> {
+/// The nodes by name.
+pub fn members() -> Vec<HostName> {
     NODES.iter().map(|(name, _)| host(name)).collect()
 }
 
 /// Fresh hosts: three for a cluster, two for anything.
-pub(crate) fn world() -> World {
+///
+/// # Panics
+/// Never: the addresses above are good ones.
+pub fn world() -> World {
     let hosts = NODES.iter().chain(&OTHERS);
     World::empty(
         stack(),
@@ -36,7 +42,8 @@ pub(crate) fn world() -> World {
     )
 }
 
-pub(crate) fn patroni() -> Site {
+/// The cluster itself.
+pub fn patroni() -> Site {
     Site::Patroni(PatroniAccess {
         scope: "pg".to_owned(),
         members: members(),
@@ -52,7 +59,7 @@ pub(crate) fn patroni() -> Site {
 }
 
 /// The first node's own server: the leader, unless a test moves it.
-pub(crate) fn postgres() -> PgAccess {
+pub fn postgres() -> PgAccess {
     PgAccess {
         via: members(),
         address: NODES[0].1.to_owned(),
@@ -62,7 +69,8 @@ pub(crate) fn postgres() -> PgAccess {
     }
 }
 
-pub(crate) fn gate() -> Gate {
+/// What must hold before the next node is disturbed.
+pub fn gate() -> Gate {
     Gate {
         probe: Probe::at(&patroni(), Cluster {}),
         condition: Condition::ClusterHealthy {
@@ -77,35 +85,52 @@ pub(crate) fn gate() -> Gate {
 
 /// A cluster whose nodes have an edition of their configuration and of their image each.
 #[derive(Debug, Clone)]
-pub(crate) struct Postgres {
-    pub(crate) configuration: BTreeMap<HostName, u32>,
-    pub(crate) image: u32,
+pub struct Postgres {
+    /// The edition of each node's configuration, where it is not 0.
+    pub configuration: BTreeMap<HostName, u32>,
+    /// The edition of the image.
+    pub image: u32,
+}
+
+impl Default for Postgres {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Postgres {
-    pub(crate) fn new() -> Self {
+    /// The first edition of everything.
+    pub fn new() -> Self {
         Self {
             configuration: BTreeMap::new(),
             image: 1,
         }
     }
 
-    pub(crate) fn configured(mut self, host: &HostName, edition: u32) -> Self {
+    /// Another edition of a node's configuration.
+    #[must_use]
+    pub fn configured(mut self, host: &HostName, edition: u32) -> Self {
         self.configuration.insert(host.clone(), edition);
         self
     }
 
-    pub(crate) fn image(mut self, image: u32) -> Self {
+    /// Another edition of the image.
+    #[must_use]
+    pub fn image(mut self, image: u32) -> Self {
         self.image = image;
         self
     }
 
     /// A program of this cluster alone.
-    pub(crate) fn program(&self) -> Program {
+    pub fn program(&self) -> Program {
         self.program_of(stack())
     }
 
-    pub(crate) fn program_of(&self, name: StackName) -> Program {
+    /// The same as a program of another stack.
+    ///
+    /// # Panics
+    /// Never: the cluster alone is a good program.
+    pub fn program_of(&self, name: StackName) -> Program {
         let mut stack = Stack::new(name, Settings::new("."));
         stack.add(self.clone());
         stack.finish().unwrap()
