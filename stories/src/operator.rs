@@ -204,7 +204,7 @@ impl Operator {
     /// Keeps what was made, for the law that nothing is made twice.
     fn remember(&mut self, plan: Option<&Plan>, seen: &Seen) {
         if seen.hands > 0 {
-            self.touched();
+            return self.touched();
         }
         let Some(plan) = plan else { return };
         for step in &plan.steps {
