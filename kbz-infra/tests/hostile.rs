@@ -4,6 +4,8 @@
 //! Each target is a function of bytes. It gets arbitrary bytes, and good files that were cut
 //! short, bent, doubled and mixed with each other.
 
+#![allow(clippy::disallowed_methods, reason = "a test prepares its own world")]
+
 use std::path::Path;
 
 use kbz_infra::ident::StackName;

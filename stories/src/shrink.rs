@@ -55,7 +55,7 @@ fn smaller(story: &Story) -> Vec<Story> {
         all.push(with(&|run| run.again = false));
         all.push(with(&|run| drop(run.mishaps.pop())));
         all.push(with(&|run| {
-            run.mishaps = run.mishaps.split_off(run.mishaps.len().min(1))
+            run.mishaps = run.mishaps.split_off(run.mishaps.len().min(1));
         }));
         all.push(with(&|run| simpler(&mut run.death)));
         let items = story.runs().nth(number).map_or(0, |run| run.program.len());

@@ -256,8 +256,12 @@ fn state_of(operator: &Operator) -> Value {
 fn forget_numbers(value: &mut Value) {
     match value {
         Value::Object(map) => {
-            for name in ["newest_run", "next_id", "id"] {
+            for name in ["newest_run", "next_id", "id", "count"] {
                 map.remove(name);
+            }
+            // Which start of the engine it was; what counts is that it runs.
+            if let Some(running) = map.get_mut("running").filter(|running| running.is_number()) {
+                *running = Value::Bool(true);
             }
             map.values_mut().for_each(forget_numbers);
         }

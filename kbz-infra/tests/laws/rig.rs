@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub(crate) use ::stories::names::{host, stack};
 use kbz_infra::diag::{Renderer, Severity};
 use kbz_infra::effect::Record;
 use kbz_infra::effect::{Interpreter, Progress, RunContext};
 use kbz_infra::graph::Graph;
-use kbz_infra::ident::{HostName, StackName, Urn};
+use kbz_infra::ident::{HostName, Urn};
 use kbz_infra::lint;
 use kbz_infra::observe::{follow_up, observe};
 use kbz_infra::plan::{
@@ -18,7 +19,6 @@ use kbz_infra::program::Program;
 use kbz_infra::secret::Vault;
 use kbz_infra::sim::World;
 use secrecy::SecretString;
-pub(crate) use ::stories::names::{host, stack};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
