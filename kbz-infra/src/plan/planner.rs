@@ -9,7 +9,7 @@ use super::{alias, group, order};
 use crate::effect::Record;
 use crate::effect::{Action, Effect};
 use crate::graph::{Graph, Node};
-use crate::ident::{HostName, Place, Urn};
+use crate::ident::{HostName, Place, StackName, Urn};
 use crate::probe::{Claims, Entry, Observation, Probe, Reading, Registry, Seen};
 use crate::resource::{Blocked, Change, Context, Impact, Op, PlanError, Planned, Reason, Upstream};
 use crate::secret::{KeyedHash, Vault};
@@ -204,17 +204,23 @@ impl<'a> Planner<'a> {
 
     /// Refuses an object that another stack has noted on the same host.
     fn refuse_claimed(&self, urn: &Urn) -> Result<(), PlanError> {
-        let ours = self.marked.contains_key(urn) || self.selection.adopts(self.graph, urn);
-        let Some(host) = urn.host().filter(|_| !ours) else {
-            return Ok(());
-        };
-        match self.observation.get(&Probe::host(host, Claims {})) {
-            Some(Seen::Read(Reading::Claims(claims))) => match claims.owner(urn) {
-                Some(owner) => Err(PlanError::foreign(urn, format!("it is stack {owner}'s"))),
-                None => Ok(()),
-            },
-            // A host that does not answer is found out by what the kind reads.
+        match self.other_owner(urn) {
+            Some(owner) if !self.selection.adopts(self.graph, urn) => {
+                Err(PlanError::foreign(urn, format!("it is stack {owner}'s")))
+            }
             Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The other stack that has noted an object on its host. Of a host that does not answer
+    /// nothing is known; that is found out by what the kind reads.
+    pub(super) fn other_owner(&self, urn: &Urn) -> Option<&StackName> {
+        if self.marked.contains_key(urn) {
+            return None;
+        }
+        match self.observation.get(&Probe::host(urn.host()?, Claims {}))? {
+            Seen::Read(Reading::Claims(claims)) => claims.owner(urn),
+            Seen::Read(_) | Seen::Unreachable(_) => None,
         }
     }
 

@@ -79,7 +79,9 @@ impl Planner<'_> {
         // What leaves no trace needs no step to be forgotten.
         let nothing_to_do = record.retain || record.removal.effects.is_empty();
         let traceless = urn.host().is_none() && nothing_to_do;
-        if traceless || (!present && !self.marked.contains_key(urn)) {
+        // What another stack has taken over is no longer this one's to take away.
+        let taken = self.other_owner(urn).is_some();
+        if traceless || taken || (!present && !self.marked.contains_key(urn)) {
             draft.forgotten.insert(urn.clone());
             draft.frontiers.insert(urn.clone(), after);
             return;

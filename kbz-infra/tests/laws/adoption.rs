@@ -79,9 +79,8 @@ fn a_run_that_was_killed_before_the_mark_goes_on() {
     rig.up(&program());
 }
 
-#[test]
-fn what_another_stack_has_noted_is_refused_and_has_one_owner() {
-    let mut rig = rig();
+/// Another stack notes the directory as its own.
+fn taken_over(rig: &mut Rig) {
     let theirs = Record {
         urn: data(),
         goal: rig.vault.keyed(&kbz_infra::ident::Digest::of("theirs")),
@@ -99,6 +98,12 @@ fn what_another_stack_has_noted_is_refused_and_has_one_owner() {
     runtime
         .block_on(Arc::clone(&rig.world).run(&mark, &other))
         .unwrap();
+}
+
+#[test]
+fn what_another_stack_has_noted_is_refused_and_has_one_owner() {
+    let mut rig = rig();
+    taken_over(&mut rig);
 
     let why = refused(&rig);
     assert!(why.contains("it is stack other's"), "{why}");
@@ -111,4 +116,21 @@ fn what_another_stack_has_noted_is_refused_and_has_one_owner() {
     assert_eq!(marks.count(), 1, "{traces:?}");
     rig.adopted.clear();
     assert!(rig.plan(&program()).is_empty());
+}
+
+#[test]
+fn what_another_stack_has_taken_over_is_forgotten_and_stays() {
+    let nothing = Stack::new(stack(), Settings::new(".")).finish().unwrap();
+    for request in [Request::Destroy, Request::Up] {
+        let mut rig = rig();
+        rig.up(&program());
+        taken_over(&mut rig);
+        let left = if request == Request::Destroy {
+            rig.try_plan(&program(), request).unwrap()
+        } else {
+            rig.try_plan(&nothing, request).unwrap()
+        };
+        assert!(left.steps.is_empty(), "{}", crate::rig::shown(&left));
+        assert!(left.forgotten.contains(&data()));
+    }
 }
