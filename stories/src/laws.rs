@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::breach::{Breach, Law};
 use crate::disk::MemoryDisk;
-use crate::operator::{CANARIES, vault};
+use crate::secrets::{CANARIES, vault};
 use crate::stage::Seen;
 
 /// A plan as it would be kept.

@@ -20,6 +20,7 @@ mod disk;
 mod hand;
 mod laws;
 mod operator;
+mod secrets;
 mod shrink;
 mod stage;
 

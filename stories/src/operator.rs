@@ -1,7 +1,7 @@
 //! An operator of the model world: what one run of the engine needs, and what it does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use kbz_infra::effect::{Interpreter, Progress, Record, RunContext};
 use kbz_infra::exec::{Cancel, Event, Limits, Run as Carried, RunError, RunOutcome};
@@ -12,10 +12,8 @@ use kbz_infra::observe::{follow_up, observe};
 use kbz_infra::plan::{Plan, Planner, Problem, Request, probes};
 use kbz_infra::probe::Observation;
 use kbz_infra::resource::Op;
-use kbz_infra::secret::Vault;
 use kbz_infra::sim::Universe;
 use kbz_infra::state::{LockedStore, Recovery, Store, StoreError};
-use secrecy::SecretString;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
@@ -25,25 +23,9 @@ use crate::disk::MemoryDisk;
 use crate::items::program;
 use crate::laws;
 use crate::names::{host, stack};
+use crate::secrets::vault;
 use crate::stage::{Seen, Stage};
 use crate::story::Run;
-
-/// The value of each secret; nothing that the engine writes or says may hold one.
-pub(crate) const CANARIES: [(&str, &str); 2] =
-    [("SUPER", "canary-super-5e3c"), ("APP", "canary-app-77b1")];
-
-/// The secrets of all stories. Shared, because what is made from them takes long.
-pub(crate) fn vault() -> Arc<Vault> {
-    static VAULT: OnceLock<Arc<Vault>> = OnceLock::new();
-    let made = VAULT.get_or_init(|| {
-        let mut vault = Vault::new();
-        for (name, value) in CANARIES {
-            vault.insert(name, SecretString::from(value.to_owned()));
-        }
-        Arc::new(vault)
-    });
-    Arc::clone(made)
-}
 
 /// How a run went.
 #[derive(Debug, Clone, PartialEq, Eq)]

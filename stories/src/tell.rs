@@ -306,7 +306,7 @@ fn made(program: &Program) -> Universe {
     let interpreter: Arc<dyn Interpreter> = world.clone();
     let graph = Graph::new(program.declarations.clone()).expect("a good program");
     let remembered: BTreeMap<Urn, _> = BTreeMap::new();
-    let vault = crate::operator::vault();
+    let vault = crate::secrets::vault();
     quiet().block_on(async {
         let wanted = probes(&graph, &BTreeSet::new(), &remembered);
         let seen = observe(&interpreter, wanted, &|_| {}).await;
