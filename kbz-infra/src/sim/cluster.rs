@@ -2,8 +2,9 @@
 //!
 //! A cluster lives while more than half of its voters run and reach each other. Everything that
 //! takes Patroni moments to notice holds at once: a leader that stops is replaced before the next
-//! effect, by the synchronous standby if it is there. What a node holds on disk is a file in its
-//! data directory, so that a cluster survives its containers, and not its data.
+//! effect, by the synchronous standby if it is there. But that a parameter waits for its restart a
+//! member notices only with the next effect. What a node holds on disk is a file in its data
+//! directory, so that a cluster survives its containers, and not its data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +52,9 @@ struct Member {
     /// What tells this start of its container from another.
     start: u64,
     pending_restart: bool,
+    /// Whether it has noticed that a parameter waits: in the round after the change.
+    #[serde(default)]
+    noticed: bool,
 }
 
 /// A node whose container runs.
@@ -163,6 +167,7 @@ impl Cluster {
             let member = kept.cloned().unwrap_or(Member {
                 start: node.start,
                 pending_restart: false,
+                noticed: false,
             });
             self.members.insert(node.host.clone(), member);
         }
@@ -320,7 +325,7 @@ impl Cluster {
             state: if leads { "running" } else { "streaming" }.to_owned(),
             timeline: Some(self.timeline),
             lag: (!leads).then_some(0),
-            pending_restart: self.members[host].pending_restart,
+            pending_restart: self.members[host].pending_restart && self.members[host].noticed,
         }
     }
 
@@ -330,6 +335,9 @@ impl Cluster {
 
     /// Carries an action out.
     pub(super) fn act(&mut self, action: &Action) -> Result<(), EffectError> {
+        for member in self.members.values_mut() {
+            member.noticed |= member.pending_restart;
+        }
         match action {
             Action::PatchDcs { patch } => self.patch(patch),
             Action::Switchover { leader, candidate } => {
@@ -344,6 +352,7 @@ impl Cluster {
                     return Err(failed(member, "it is no member that runs"));
                 };
                 found.pending_restart = false;
+                found.noticed = false;
                 Ok(())
             }
             _ => Err(failed(&self.scope, "a cluster is no place for this")),

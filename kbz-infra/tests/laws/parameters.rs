@@ -57,6 +57,22 @@ fn change(from: u32, to: u32) -> Vec<&'static str> {
     turns(&plan, &leader.unwrap())
 }
 
+/// The same by an operator who is killed as soon as the configuration is changed, and comes back
+/// before any member has noticed.
+fn change_after_a_kill(from: u32, to: u32) -> Vec<&'static str> {
+    let mut rig = rig(&host(NODES[0].0));
+    rig.up(&program(from));
+    let leader = rig.world.change(|world| world.leader("pg").cloned());
+    let program = program(to);
+    let mut plan = rig.plan(&program);
+    plan.steps
+        .retain(|step| step.urn.kind().as_str() == PatroniConfig::KIND);
+    assert!(rig.apply(&plan).is_empty());
+    let plan = rig.plan(&program);
+    rig.up(&program);
+    turns(&plan, &leader.unwrap())
+}
+
 fn prove(rig: &Rig, program: &Program, plan: &Plan) {
     let graph = kbz_infra::graph::Graph::new(program.declarations.clone()).unwrap();
     let observation = rig.observe(&graph);
@@ -79,4 +95,15 @@ fn less_is_taken_by_the_leader_first() {
             "gate", "leader", "gate", "replica", "gate", "replica", "gate"
         ]
     );
+}
+
+#[test]
+fn a_kill_between_the_change_and_the_restarts_loses_neither_them_nor_their_order() {
+    for (from, to) in [(200, 220), (200, 150)] {
+        assert_eq!(
+            change_after_a_kill(from, to),
+            change(from, to),
+            "{from} → {to}"
+        );
+    }
 }

@@ -1,19 +1,22 @@
 //! The dynamic configuration itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::merge::Difference;
-use super::parameters::{ImpactClass, RestartParameters};
+use super::parameters::{ImpactClass, RestartParameters, leader_first};
 use crate::effect::Removal;
 use crate::effect::{Action, Effect};
-use crate::ident::{Digest, Urn};
+use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Contexts, Dcs, PatroniAccess, PgAccess, Probe, Site};
 use crate::resource::{Change, Context, Detail, Impact, Op, PlanError, Planned, Reason, Resource};
 
 /// The key of the owner's mark.
 const MARK: &str = "kbz";
+
+/// The key in the mark that says which parameters still wait for a restart of which member.
+const WAITS: &str = "waits";
 
 /// The way to the parameters of PostgreSQL.
 const PARAMETERS: [&str; 2] = ["postgresql", "parameters"];
@@ -68,6 +71,13 @@ impl PatroniConfig {
         json!({"stack": context.stack(), "keys": super::merge::declared(&self.goal)})
     }
 
+    /// Whether the mark is this stack's for what is declared now; what waits is beside it.
+    fn is_marked(&self, context: &Context<'_>, mark: Option<&Value>) -> bool {
+        let wanted = self.mark(context);
+        let same = |key| mark.and_then(|mark| mark.get(key)) == wanted.get(key);
+        same("stack") && same("keys")
+    }
+
     /// What a change of each parameter takes.
     pub(super) fn classes(&self, context: &Context<'_>) -> Result<RestartParameters, PlanError> {
         let known = self.restarting.clone();
@@ -109,25 +119,63 @@ impl PatroniConfig {
         self.judge_owner(context, mark)?;
         let differences = self.differences(context, found, mark);
         if differences.is_empty() {
-            let unmarked = mark != Some(&self.mark(context));
+            let unmarked = !self.is_marked(context, mark);
             return Ok(
                 unmarked.then(|| self.change(context, Op::Adopt, vec![Reason::Unmarked], &[]))
             );
         }
         let reasons = differences.iter().map(reason).collect();
-        let classes = self.classes(context)?;
-        let restarting = differences
-            .iter()
-            .filter(|difference| class(&classes, difference) == ImpactClass::Restart);
-        let details = restarting.map(|difference| {
+        let restarting = self.restarting(context)?;
+        let details = restarting.iter().map(|difference| {
             let name = difference.name();
             Detail::Note(format!("{name} takes effect when each member restarts"))
         });
+        let mut change = self.change(context, Op::Update, reasons, &differences);
+        self.note(&restarting, &mut change.effects);
         Ok(Some(Change {
             impact: Impact::Reload,
             details: details.collect(),
-            ..self.change(context, Op::Update, reasons, &differences)
+            ..change
         }))
+    }
+
+    /// Notes with the change itself what waits for a restart of every member from then on. A
+    /// member notices a change only in its next round, and the order of the restarts depends on
+    /// the values before: without the note neither could be told after a crash.
+    fn note(&self, restarting: &[Difference], effects: &mut [Effect]) {
+        for effect in effects {
+            let Action::PatchDcs { patch } = &mut effect.action else {
+                continue;
+            };
+            for (member, difference) in pairs(&self.access.members, restarting) {
+                let note = [MARK, WAITS, member.as_str(), difference.name()];
+                let first = is_leader_first(difference);
+                super::merge::put(patch, &note.map(str::to_owned), first.into());
+            }
+        }
+    }
+
+    /// The parameters that a change has left waiting for a restart of a member, as it was noted;
+    /// each with whether the leader has to go first.
+    pub(super) fn noted(
+        &self,
+        context: &Context<'_>,
+        member: &HostName,
+    ) -> Result<BTreeMap<String, bool>, PlanError> {
+        let found = context.read(&self.site(), &Dcs {})?;
+        let config = found.and_then(|found| found.0.as_ref());
+        let noted = config.and_then(|config| config.get(MARK)?.get(WAITS)?.get(member.as_str()));
+        let noted = noted.and_then(Value::as_object).into_iter().flatten();
+        let noted = noted.map(|(name, first)| (name.clone(), first.as_bool() == Some(true)));
+        Ok(noted.collect())
+    }
+
+    /// Takes the note of a member away: nothing waits for its restart any more.
+    pub(super) fn forget_noted(&self, member: &HostName) -> Effect {
+        let mut patch = Value::Null;
+        let note = [MARK, WAITS, member.as_str()].map(str::to_owned);
+        super::merge::put(&mut patch, &note, Value::Null);
+        Effect::new(self.site(), Action::PatchDcs { patch })
     }
 
     /// The keys whose change takes effect when each member restarts.
@@ -173,6 +221,28 @@ impl PatroniConfig {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// Every member with every difference.
+fn pairs<'a>(
+    members: &'a [HostName],
+    differences: &'a [Difference],
+) -> impl Iterator<Item = (&'a HostName, &'a Difference)> {
+    let with_all = |member| {
+        differences
+            .iter()
+            .map(move |difference| (member, difference))
+    };
+    members.iter().flat_map(with_all)
+}
+
+/// Whether a difference has to hold on the leader before it can on a standby.
+pub(super) fn is_leader_first(difference: &Difference) -> bool {
+    leader_first(
+        difference.name(),
+        difference.old.as_ref(),
+        difference.new.as_ref(),
+    )
 }
 
 /// What a change of one key takes.

@@ -3,8 +3,8 @@
 //! Read: `GET /config`. Drift seen: every declared key, each with old and new value. Keys that
 //! nobody declared, Patroni's own among them, are left alone. What was declared once and no
 //! longer is gets taken away: the configuration itself carries the owner's mark, a key `kbz`
-//! with the stack and the declared keys, which Patroni keeps and ignores. So this knowledge
-//! outlives the operator's state.
+//! with the stack, the declared keys, and what waits for a restart of which member, which Patroni
+//! keeps and ignores. So this knowledge outlives the operator's state.
 //!
 //! The patch is minimal, so an unchanged parameter is never written again. A change is a reload,
 //! and what takes effect only at the start of a server ([`RestartParameters`]) waits for one. Which

@@ -8,6 +8,10 @@
 //! (`max_connections` and its like), a smaller value has to hold on the leader before a standby
 //! can take it: then the leader restarts first, where it stands.
 //!
+//! A change of the cluster's configuration notes in it what waits for a restart of which member, and
+//! the restart takes the note away: a member notices the change only in its next round, so an
+//! operator who is killed between the two, and comes back at once, would find nothing waiting.
+//!
 //! Members that the same plan starts anew for another reason are left to that: where a parameter
 //! waits afterwards, the next plan restarts them. A cluster that is still to be made starts with
 //! its parameters in effect.
@@ -17,9 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::config::{self, PatroniConfig, reason};
-use super::merge::Difference;
-use super::parameters::{ImpactClass, RestartParameters, leader_first};
+use super::config::{self, PatroniConfig, is_leader_first, reason};
+use super::parameters::{ImpactClass, RestartParameters};
 use crate::effect::{Action, Effect, Impact, Removal};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Cluster, Path, PathReading, Probe, Site};
@@ -66,21 +69,49 @@ impl MemberRestart {
 
     /// The parameters that wait, or will, for a restart; each with the reason.
     fn waiting(&self, context: &Context<'_>) -> Result<BTreeMap<String, Reason>, PlanError> {
-        if context.read(&self.config.site(), &Cluster {})?.is_none() {
+        if context.read(&self.config.site(), &Cluster {})?.is_none() || self.is_started(context) {
             return Ok(BTreeMap::new());
         }
-        let upstream = context.upstream();
-        let starts = |urn: &Urn| upstream.impact(urn) >= Impact::Restart;
-        if self.started_by.iter().any(starts) {
-            return Ok(BTreeMap::new());
-        }
-        let shared = self.config.restarting(context)?;
-        let mut waiting: BTreeMap<String, Reason> = shared
-            .iter()
-            .map(|difference| (difference.name().to_owned(), reason(difference)))
+        let noted = self.config.noted(context, &self.member)?;
+        let mut waiting: BTreeMap<String, Reason> = noted
+            .into_keys()
+            .map(|name| (name, waits_already()))
             .collect();
+        let shared = self.config.restarting(context)?;
+        let shared = shared.iter();
+        waiting.extend(shared.map(|change| (change.name().to_owned(), reason(change))));
         waiting.extend(self.own(context)?);
         Ok(waiting)
+    }
+
+    /// Whether the same plan starts the member anew for another reason.
+    fn is_started(&self, context: &Context<'_>) -> bool {
+        let upstream = context.upstream();
+        let starts = |urn: &Urn| upstream.impact(urn) >= Impact::Restart;
+        self.started_by.iter().any(starts)
+    }
+
+    /// Whether a change, this plan's or an earlier one's, notes what waits for the restart.
+    fn is_noted(&self, context: &Context<'_>) -> Result<bool, PlanError> {
+        let noted = self.config.noted(context, &self.member)?;
+        Ok(!noted.is_empty() || !self.config.restarting(context)?.is_empty())
+    }
+
+    /// A member that is started anew with a configuration that was in force before has nothing
+    /// waiting then.
+    fn outlived(&self, context: &Context<'_>) -> Result<Option<Change>, PlanError> {
+        let noted = self.config.noted(context, &self.member)?;
+        let is_settled = self.is_started(context) && self.config.restarting(context)?.is_empty();
+        if noted.is_empty() || !is_settled {
+            return Ok(None);
+        }
+        Ok(Some(Change {
+            op: Op::Run,
+            reasons: vec![waits_already()],
+            impact: Impact::None,
+            effects: vec![self.config.forget_noted(&self.member)],
+            details: Vec::new(),
+        }))
     }
 
     /// The same of the member's own settings.
@@ -100,8 +131,15 @@ impl MemberRestart {
     /// Whether the leader has to go first.
     fn leader_first(&self, context: &Context<'_>) -> Result<bool, PlanError> {
         let differences = self.config.restarting(context)?;
-        let first = |one: &Difference| leader_first(one.name(), one.old.as_ref(), one.new.as_ref());
-        Ok(differences.iter().any(first))
+        let noted = self.config.noted(context, &self.member)?;
+        Ok(differences.iter().any(is_leader_first) || noted.into_values().any(|first| first))
+    }
+
+    fn planned(&self, context: &Context<'_>, change: Option<Change>) -> Planned {
+        Planned {
+            goal: context.keyed(&Digest::of(self.member.as_str())),
+            change,
+        }
     }
 
     /// Whether a parameter waits already.
@@ -110,6 +148,11 @@ impl MemberRestart {
         let mut members = cluster.iter().flat_map(|cluster| &cluster.members);
         Ok(members.any(|member| member.name == self.member.as_str() && member.pending_restart))
     }
+}
+
+/// Why a member restarts for a change that was made before.
+fn waits_already() -> Reason {
+    Reason::field("pending restart", "yes", "no")
 }
 
 pub(super) fn settings_at(path: &str) -> Path {
@@ -174,28 +217,33 @@ impl Resource for MemberRestart {
     }
 
     fn plan(&self, context: &Context<'_>) -> Result<Planned, PlanError> {
+        if let Some(change) = self.outlived(context)? {
+            return Ok(self.planned(context, Some(change)));
+        }
         let waiting = self.waiting(context)?;
         let parameters = waiting.keys().cloned().collect();
         let mut reasons: Vec<Reason> = waiting.into_values().collect();
         if reasons.is_empty() && self.pending(context)? {
-            reasons.push(Reason::field("pending restart", "yes", "no"));
+            reasons.push(waits_already());
         }
+        reasons.dedup();
         let restart = Action::RestartMember {
             member: self.member.to_string(),
             parameters,
             leader_first: self.leader_first(context)?,
         };
+        let mut effects = vec![Effect::new(self.config.site(), restart)];
+        if self.is_noted(context)? {
+            effects.push(self.config.forget_noted(&self.member));
+        }
         let change = (!reasons.is_empty()).then(|| Change {
             op: Op::Run,
             reasons,
             impact: Impact::Restart,
-            effects: vec![Effect::new(self.config.site(), restart)],
+            effects,
             details: Vec::new(),
         });
-        Ok(Planned {
-            goal: context.keyed(&Digest::of(self.member.as_str())),
-            change,
-        })
+        Ok(self.planned(context, change))
     }
 
     fn removal(&self) -> Removal {

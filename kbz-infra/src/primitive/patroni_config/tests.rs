@@ -162,8 +162,9 @@ fn a_server_tells_what_needs_a_restart() {
         world.and_at(&site, Contexts {}, ContextsReading(names.collect()))
     };
     let told = [("cron.database_name", "postmaster"), ("work_mem", "user")];
-    let work = "Run (restart) postgresql.parameters.work_mem  none → 1: RestartMember";
-    let cron = "Run (restart) postgresql.parameters.cron.database_name  none → a: RestartMember";
+    let work = "Run (restart) postgresql.parameters.work_mem  none → 1: RestartMember, PatchDcs";
+    let cron =
+        "Run (restart) postgresql.parameters.cron.database_name  none → a: RestartMember, PatchDcs";
     check([
         (restart(), contexts(&told), cron),
         (restart(), contexts(&[("work_mem", "postmaster")]), work),
@@ -174,7 +175,7 @@ fn a_server_tells_what_needs_a_restart() {
     check([(
         MemberRestart::of(&config().asking(&server), &host()),
         silent.or_silent(),
-        "Run (restart) postgresql.parameters.max_connections  100 → 200: RestartMember",
+        "Run (restart) postgresql.parameters.max_connections  100 → 200: RestartMember, PatchDcs",
     )]);
 }
 
@@ -207,12 +208,61 @@ fn a_member_restarts_when_a_parameter_waits_or_will_wait() {
         (
             restart(),
             cluster(changed, false),
-            "Run (restart) postgresql.parameters.max_connections  100 → 200: RestartMember",
+            "Run (restart) postgresql.parameters.max_connections  100 → 200: RestartMember, PatchDcs",
         ),
         (restart(), World::without_parent(), "nothing"),
         (restart(), World::silent(), "unreachable"),
     ]);
     assert_eq!(removal(&restart()), "");
+}
+
+/// An operator was killed between the change and the restart, and no member has noticed yet.
+#[test]
+fn what_waits_is_noted_with_the_change() {
+    let less = there(|found| found["postgresql"]["parameters"]["max_connections"] = json!(300));
+    let waits = json!({host().as_str(): {"max_connections": true}});
+    assert_eq!(patch_of(&less)["kbz"]["waits"], waits);
+    let more = there(|found| found["postgresql"]["parameters"]["max_connections"] = json!(100));
+    assert_eq!(
+        patch_of(&more)["kbz"]["waits"][host().as_str()],
+        json!({"max_connections": false})
+    );
+
+    let unit = Urn::on("unit", &host(), "patroni-docker.service");
+    let restart = || MemberRestart::of(&config(), &host()).started_by([unit.clone()]);
+    let world = || {
+        there(|found| found["kbz"]["waits"] = waits.clone()).and_at(
+            &Site::Patroni(access()),
+            Cluster {},
+            running(),
+        )
+    };
+    check([(config(), world(), "nothing")]);
+    check([
+        (
+            restart(),
+            world(),
+            "Run (restart) pending restart  yes → no: RestartMember, PatchDcs",
+        ),
+        (
+            restart(),
+            world().making(&unit),
+            "Run (none) pending restart  yes → no: PatchDcs",
+        ),
+    ]);
+    let change = world().plan(&restart()).unwrap().change.unwrap();
+    let Action::RestartMember {
+        parameters,
+        leader_first,
+        ..
+    } = &change.effects[0].action
+    else {
+        panic!("{change:?}");
+    };
+    assert_eq!(
+        (parameters.as_slice(), *leader_first),
+        (&["max_connections".to_owned()][..], true)
+    );
 }
 
 fn running() -> ClusterReading {
