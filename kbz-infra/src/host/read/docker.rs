@@ -6,7 +6,7 @@ use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse, ImageInspect};
 use bollard::query_parameters::{
-    CreateContainerOptions, DownloadFromContainerOptionsBuilder, InspectContainerOptions,
+    CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, InspectContainerOptions,
     RemoveContainerOptionsBuilder,
 };
 use futures::TryStreamExt as _;
@@ -14,6 +14,7 @@ use futures::future::{join3, try_join_all};
 
 use super::container;
 use crate::diag::error_chain;
+use crate::ident::Digest;
 use crate::probe::{ContainerReading, ImageReading, ImageUser, ImageUserReading, Query, Reading};
 
 /// The file that names the users of an image.
@@ -94,23 +95,19 @@ impl Engine {
         known.unwrap_or(ContainerReading::Absent)
     }
 
-    /// A user of an image: as noted when the image came, or as the image itself says.
-    pub(super) async fn user(
+    /// A user of an image, as noted when the image came. The image itself is not asked: that
+    /// takes a container, and a look makes nothing.
+    pub(super) fn user(
         &self,
-        docker: &Docker,
         query: &ImageUser,
         noted: Option<(&str, u32, u32)>,
-    ) -> Result<ImageUserReading, String> {
+    ) -> ImageUserReading {
         let Some(id) = self.image_id(&query.reference) else {
-            return Ok(ImageUserReading(None));
+            return ImageUserReading(None);
         };
-        if let Some((image, uid, gid)) = noted
-            && image == id
-        {
-            return Ok(ImageUserReading(Some((uid, gid))));
-        }
-        let ids = image_user(docker, &query.reference, &query.user).await?;
-        Ok(ImageUserReading(Some(ids)))
+        let noted = noted.filter(|(image, ..)| *image == id);
+        let noted = noted.map(|(_, uid, gid)| (uid, gid));
+        ImageUserReading(numeric(&query.user).or(noted))
     }
 }
 
@@ -185,7 +182,8 @@ fn found<T>(answer: Result<T, Error>) -> Result<Option<T>, String> {
 }
 
 /// The ids of `user` inside an image, from the image's own `/etc/passwd`. Nothing of the image
-/// runs: a container is created, read from and removed, never started.
+/// runs: a container is created, read from and removed, never started. It has a name of its own, so
+/// that the next attempt takes away what one that was killed has left.
 pub(in crate::host) async fn image_user(
     docker: &Docker,
     reference: &str,
@@ -202,13 +200,19 @@ pub(in crate::host) async fn image_user(
         network_disabled: Some(true),
         ..ContainerCreateBody::default()
     };
-    let options = None::<CreateContainerOptions>;
-    let created = docker.create_container(options, body).await.map_err(say)?;
-    let archive = passwd(docker, &created.id).await;
+    let name = format!("kbz-users-{}", Digest::of(reference).short());
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
-    let removed = docker
-        .remove_container(&created.id, Some(options.build()))
-        .await;
+    let remove = async || {
+        docker
+            .remove_container(&name, Some(options.clone().build()))
+            .await
+    };
+    found(remove().await)?;
+    let options = CreateContainerOptionsBuilder::new().name(&name).build();
+    let created = docker.create_container(Some(options), body).await;
+    let created = created.map_err(say)?;
+    let archive = passwd(docker, &created.id).await;
+    let removed = remove().await;
     let archive = archive.map_err(say)?;
     removed.map_err(say)?;
     let users = first_file(&archive)?;

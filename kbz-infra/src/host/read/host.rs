@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bollard::Docker;
-use futures::future::{join, try_join_all};
+use futures::future::join;
 
 use super::answers::Answers;
 use super::docker;
@@ -55,10 +55,8 @@ pub(in crate::host) async fn answer(
     let (frames, arrived) = said?;
     let engine = engine?;
     let answers = Answers::new(site.name(), &site.registry, &script, &frames, arrived);
-    let readings = queries
-        .iter()
-        .map(|query| one(site, query, &answers, &engine));
-    try_join_all(readings).await
+    let queries = queries.iter();
+    queries.map(|query| one(query, &answers, &engine)).collect()
 }
 
 /// The frames of the script's answer, and when they arrived.
@@ -77,19 +75,13 @@ async fn ask(site: &HostSite, script: &Script) -> Result<(Frames, SystemTime), S
     Ok((frames, arrived))
 }
 
-async fn one(
-    site: &HostSite,
-    query: &Query,
-    answers: &Answers<'_>,
-    engine: &docker::Engine,
-) -> Result<Reading, String> {
+fn one(query: &Query, answers: &Answers<'_>, engine: &docker::Engine) -> Result<Reading, String> {
     match query {
         Query::ImageTag(query) => Ok(engine.image(&query.reference).into()),
         Query::Container(query) => Ok(engine.container(&query.name).into()),
         Query::ImageUser(query) => {
             let noted = answers.noted_user(&query.reference, &query.user);
-            let user = engine.user(&site.docker, query, noted).await?;
-            Ok(user.into())
+            Ok(engine.user(query, noted).into())
         }
         query => match answers.reading(query) {
             Some(Ok(Reading::Facts(mut facts))) => {

@@ -93,7 +93,7 @@ pub(super) async fn run(
             remove_file(path, *expect).map_err(|e| unspeakable(&e))
         }
         Action::MakeDirectory { path, mode, owner } => {
-            make_directory(site, path, *mode, owner).await
+            make_directory(site, path, *mode, owner, run).await
         }
         Action::RemoveDirectory { path, recursive } => remove_directory(path, *recursive),
         _ => return None,
@@ -119,7 +119,7 @@ impl Write<'_> {
     async fn change(&self, site: &HostSite, run: &RunContext) -> Result<Change, EffectError> {
         let content = self.content.resolve(&run.vault);
         let content = content.map_err(|error| said::failed(self.path, error.to_string()))?;
-        let owner = owner::numeric_or_named(site, self.owner).await?;
+        let owner = owner::numeric_or_named(site, self.owner, run).await?;
         let script = self.script(&owner, &Digest::of(content.as_bytes()));
         let script = script.map_err(|error| unspeakable(&error))?;
         let stdin = Bytes::copy_from_slice(content.as_bytes());
@@ -193,8 +193,9 @@ async fn make_directory(
     path: &str,
     mode: u32,
     owner: &Owner,
+    run: &RunContext,
 ) -> Result<Change, EffectError> {
-    let owner = owner::numeric_or_named(site, owner).await?;
+    let owner = owner::numeric_or_named(site, owner, run).await?;
     let script = directory_script(path, mode, &owner).map_err(|error| unspeakable(&error))?;
     Ok(Change::new(path, script))
 }

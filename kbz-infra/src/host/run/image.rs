@@ -10,7 +10,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tokio_util::io::StreamReader;
 
 use super::container::{gone, refused, refused_at};
-use super::shell::unreachable;
+use super::shell::{judge, unreachable};
 use super::{mark, said};
 use crate::diag::error_chain;
 use crate::effect::{EffectError, RunContext};
@@ -39,15 +39,31 @@ pub(super) async fn ship(
         id.ok_or_else(|| said::failed(reference, missing))?
     };
     for user in users {
-        let ids = read::image_user(&site.docker, reference, user).await;
-        let ids = ids.map_err(|why| said::failed(reference, said::tidy(run, &why)))?;
-        let note = mark::user(site, reference, user, &id, ids)?;
-        note.run(site, run).await?;
+        note_user(site, reference, &id, user, run).await?;
     }
     Ok(())
 }
 
-async fn on_host(site: &HostSite, reference: &str) -> Result<Option<String>, EffectError> {
+/// Notes the ids of a user of an image that a host has.
+pub(super) async fn note_user(
+    site: &HostSite,
+    reference: &str,
+    id: &str,
+    user: &str,
+    run: &RunContext,
+) -> Result<(u32, u32), EffectError> {
+    let ids = read::image_user(&site.docker, reference, user).await;
+    let ids = ids.map_err(|why| said::failed(reference, said::tidy(run, &why)))?;
+    let note = mark::user(site, reference, user, id, ids)?;
+    note.run(site, run).await?;
+    Ok(ids)
+}
+
+/// The id of an image on a host that has it.
+pub(super) async fn on_host(
+    site: &HostSite,
+    reference: &str,
+) -> Result<Option<String>, EffectError> {
     let here = Site::Host(site.name().clone());
     let id = read::image_id(&site.docker, reference).await;
     id.map_err(|why| EffectError::Unreachable(Outage::new(&here, why)))
@@ -116,13 +132,7 @@ async fn transfer(
     let exec = Exec::new(format!("{fence}docker load -q"), TRANSFER);
     let output = site.transport.exec_stream(exec, Box::new(input)).await;
     let output = output.map_err(|error| unreachable(site, &error))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(said::failed(
-        reference,
-        said::tidy(run, &output.complaint()),
-    ))
+    judge(reference, site, run, output).map(drop)
 }
 
 /// Removes an image from a host; one that is gone is fine.

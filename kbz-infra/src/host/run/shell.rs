@@ -87,7 +87,7 @@ impl Change {
 }
 
 /// What the exit code says.
-fn judge(
+pub(super) fn judge(
     what: &str,
     site: &HostSite,
     run: &RunContext,
