@@ -273,9 +273,9 @@ impl Call<'_> {
 }
 
 /// The number of a run: it rises even where the operator's memory was lost, because the hosts
-/// refuse what an older run asks.
+/// refuse what an older run asks. In microseconds, since no two operators may have the same.
 fn run_number(next: u64) -> u64 {
-    let now = jiff::Timestamp::now().as_second();
+    let now = jiff::Timestamp::now().as_microsecond();
     next.max(u64::try_from(now).unwrap_or_default())
 }
 
