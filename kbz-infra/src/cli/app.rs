@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory as _, Parser as _};
 
@@ -14,6 +15,7 @@ use super::screen::Screen;
 use super::session::{Declare, Session};
 use crate::ident::StackName;
 use crate::plan::Request;
+use crate::state::{Disk, LocalDisk};
 
 /// A program with its command line.
 pub struct Cli {
@@ -21,6 +23,7 @@ pub struct Cli {
     declare: Declare,
     lab: Option<Box<dyn Rehearsal>>,
     folder: Option<PathBuf>,
+    disk: Arc<dyn Disk>,
 }
 
 /// Runs a program's command line: see [`Cli`].
@@ -36,6 +39,7 @@ impl Cli {
             declare,
             lab: None,
             folder: None,
+            disk: Arc::new(LocalDisk),
         }
     }
 
@@ -49,6 +53,13 @@ impl Cli {
     /// Gives the program a lab to rehearse in.
     pub fn rehearsed_by(mut self, lab: impl Rehearsal + 'static) -> Self {
         self.lab = Some(Box::new(lab));
+        self
+    }
+
+    /// Keeps its state on another disk than this machine's: one that fails or kills the process,
+    /// in a trial.
+    pub fn on_disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = disk;
         self
     }
 
@@ -148,6 +159,7 @@ impl Cli {
             &folder,
             common.env.as_deref(),
             self.lab.as_deref(),
+            Arc::clone(&self.disk),
         )
     }
 

@@ -21,7 +21,7 @@ use crate::program::{
     BaseImages, Environment, EnvironmentKind, Environments, ImageBase, Program, Settings, Stack,
 };
 use crate::resource::Claim;
-use crate::state::{Recovery, SavedPlan, Store};
+use crate::state::{Disk, Recovery, SavedPlan, Store};
 
 /// A program: what it declares on a stack.
 pub type Declare = fn(&mut Stack) -> crate::program::Result<()>;
@@ -36,6 +36,8 @@ pub(super) struct Session {
     pub(super) folder: PathBuf,
     /// Where the time of the command goes.
     pub(super) timings: Timings,
+    /// Where the operator's memory is kept.
+    disk: Arc<dyn Disk>,
 }
 
 impl Session {
@@ -46,6 +48,7 @@ impl Session {
         folder: &Path,
         environment: Option<&str>,
         lab: Option<&dyn Rehearsal>,
+        disk: Arc<dyn Disk>,
     ) -> Result<Self, Failed> {
         let timings = Timings::new();
         let begun = Instant::now();
@@ -70,6 +73,7 @@ impl Session {
             graph,
             folder: folder.to_owned(),
             timings,
+            disk,
         })
     }
 
@@ -84,7 +88,8 @@ impl Session {
 
     /// The operator's own memory of the stack.
     pub(super) fn store(&self) -> Store {
-        Store::open(&self.environment.state, self.graph.stack().clone())
+        let disk = Arc::clone(&self.disk);
+        Store::on(disk, &self.environment.state, self.graph.stack().clone())
     }
 
     /// The hosts that hold something of the stack.
