@@ -12,7 +12,7 @@ use kbz_infra::prelude::*;
 /// The private network: whoever is in it may connect, and nobody else.
 const NETWORK: &str = "10.0.0.0/24";
 
-fn keybuzz(stack: &mut Stack) -> Result<()> {
+pub(crate) fn keybuzz(stack: &mut Stack) -> Result<()> {
     let hosts = stack.inventory("servers.tsv")?;
     let pins = stack.versions("versions.yaml")?;
     let secrets = stack.credentials("credentials/postgres.env")?;

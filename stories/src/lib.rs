@@ -15,7 +15,6 @@
 //! tells many. A seed that breaks a law is told again by `--seed N`, which prints the smallest
 //! story that breaks it too.
 
-mod chance;
 mod disk;
 mod hand;
 mod laws;
@@ -25,6 +24,7 @@ mod shrink;
 mod stage;
 
 pub mod breach;
+pub mod chance;
 pub mod cluster;
 pub mod invent;
 pub mod items;

@@ -4,22 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::load::Load;
-use crate::operator::{DATABASES, Operator};
+use trials::{DATABASES, Load, Operator};
 
-/// Sets parameters of PostgreSQL for the lab, as an operator would: in `kbz.toml`.
-fn set(operator: &Operator, parameters: &[(&str, &str)]) {
-    const TABLE: &str = "\n[environments.lab.postgresql]\n";
-    let path = operator.folder().join("kbz.toml");
-    let text = std::fs::read_to_string(&path).expect("kbz.toml");
-    let (before, _) = text.split_once(TABLE).unwrap_or((&text, ""));
-    let lines = parameters
-        .iter()
-        .fold(String::new(), |lines, (name, value)| {
-            lines + name + " = \"" + value + "\"\n"
-        });
-    std::fs::write(&path, format!("{before}{TABLE}{lines}")).expect("kbz.toml");
-}
+use crate::told;
 
 /// The running value of a parameter on every member.
 fn values(operator: &Operator, name: &str) -> BTreeMap<&'static str, String> {
@@ -54,7 +41,7 @@ fn comes_to_hold(operator: &Operator, name: &str, wanted: &str) {
 /// `work_mem` is read again by the running server: no restart, no failed write.
 pub(crate) fn that_reloads(operator: &Operator) {
     let before = starts(operator);
-    set(operator, &[("work_mem", "7MB")]);
+    operator.set_parameters(&[("work_mem", "7MB")]);
     let load = Load::begin(operator, 20);
     let said = operator.pending();
     for seen in ["work_mem", "impact: 4 reloads"] {
@@ -62,7 +49,7 @@ pub(crate) fn that_reloads(operator: &Operator) {
     }
     operator.must(&["up"]);
     comes_to_hold(operator, "work_mem", "7168");
-    let written = load.end(operator, "reload of work_mem");
+    let written = told("reload of work_mem", load.end(operator));
     assert_eq!(written.failed, 0, "no write may fail");
     assert_eq!(starts(operator), before, "nothing may restart");
     operator.unchanged();
@@ -73,14 +60,14 @@ pub(crate) fn that_reloads(operator: &Operator) {
 pub(crate) fn that_rolls(operator: &Operator) {
     let before = starts(operator);
     let leader = operator.leader();
-    set(operator, &[("work_mem", "7MB"), ("max_connections", "220")]);
+    operator.set_parameters(&[("work_mem", "7MB"), ("max_connections", "220")]);
     let load = Load::begin(operator, 20);
     let said = operator.pending();
     for seen in ["max_connections", "1 switchover"] {
         assert!(said.contains(seen), "`{seen}` is not in:\n{said}");
     }
     let said = operator.must(&["up"]);
-    load.end(operator, "roll of max_connections");
+    told("roll of max_connections", load.end(operator));
     in_turn(&said, &leader);
     assert!(
         values(operator, "max_connections")

@@ -1,10 +1,6 @@
 //! What hands changed is shown by `preview` and put right by one `up`, kind by kind.
 
-use kbz_infra::host::hetzner::{HetznerClient, Patience};
-use kbz_infra::primitive::hetzner_lb::{LoadBalancerChange as Change, LoadBalancerState};
-use secrecy::SecretString;
-
-use crate::operator::Operator;
+use trials::{Balancer, Operator};
 
 /// One thing that a hand changes on a host.
 struct Hand {
@@ -145,68 +141,7 @@ pub(crate) fn is_seen_and_repaired(operator: &Operator) {
         println!("drift: {} on {}: seen, repaired", hand.kind, hand.host);
     }
     Balancer::of(operator).is_whole();
+    println!("drift: target and service of the load balancer: seen, repaired");
     operator.settled();
     operator.unchanged();
-}
-
-/// The load balancer, reached by its API without the program.
-struct Balancer(HetznerClient);
-
-const NAME: &str = "lb-haproxy";
-
-impl Balancer {
-    fn of(operator: &Operator) -> Self {
-        let access = operator.access();
-        let token = std::fs::read_to_string(&access.hetzner_token).expect("the lab's token");
-        let token = SecretString::from(token.trim().to_owned());
-        let api = access.hetzner_api.expect("a lab with a load balancer");
-        let client = HetznerClient::new(&api, token, Patience::default());
-        Self(client.expect("a client"))
-    }
-
-    fn run<T>(work: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        runtime.block_on(work)
-    }
-
-    fn state(&self) -> LoadBalancerState {
-        let state = Self::run(self.0.read(NAME)).expect("an answer");
-        state.expect("the load balancer")
-    }
-
-    /// Removes a target and a service.
-    fn bend(&self) {
-        let state = self.state();
-        let target = state.targets.iter().find(|target| {
-            target
-                .private_ip
-                .is_some_and(|ip| ip.to_string() == "10.0.0.11")
-        });
-        let target = target.expect("the first haproxy host");
-        let service = state
-            .services
-            .iter()
-            .find(|service| service.listen_port == 5433);
-        let changes = [
-            Change::RemoveTarget {
-                target: target.reference.clone(),
-                private_ip: target.private_ip,
-            },
-            Change::DeleteService {
-                listen_port: 5433,
-                from: service.expect("the service for reads").clone(),
-            },
-        ];
-        for change in changes {
-            Self::run(self.0.apply(NAME, &change)).expect("the API does it");
-        }
-        let bent = self.state();
-        assert_eq!((bent.targets.len(), bent.services.len()), (1, 2));
-    }
-
-    fn is_whole(&self) {
-        let state = self.state();
-        assert_eq!((state.targets.len(), state.services.len()), (2, 3));
-        println!("drift: target and service of {NAME}: seen, repaired");
-    }
 }

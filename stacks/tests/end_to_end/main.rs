@@ -12,15 +12,15 @@
 
 mod change;
 mod drift;
-mod load;
-mod operator;
+mod kills;
 mod outage;
 mod sealed;
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use operator::{Operator, both};
+use trials::{Load, Operator, Program, Written, both};
 
 /// A part of the way.
 type Stage = fn(&Operator);
@@ -34,15 +34,17 @@ fn from_nothing_to_a_cluster_that_survives_and_back_to_nothing() {
             .is_ok_and(|output| output.status.success()),
         "no Docker Engine answers: install Docker and start it, these tests need it"
     );
-    let operator = Operator::new();
-    let stages: [(&str, Stage); 10] = [
-        ("first up", |operator| drop(operator.must(&["up"]))),
+    let program = Program::at(env!("CARGO_BIN_EXE_keybuzz"));
+    let operator = Operator::new(program, Path::new(env!("CARGO_MANIFEST_DIR")));
+    let stages: [(&str, Stage); 11] = [
+        ("first up, killed on its way", kills::of_the_first_up),
         ("no changes", Operator::unchanged),
         ("serves", serves),
         ("keeps its secrets, has no way out", sealed::holds),
         ("drift", drift::is_seen_and_repaired),
         ("a change that reloads", change::that_reloads),
         ("a change that rolls", change::that_rolls),
+        ("a roll, killed on its way", kills::of_a_roll),
         ("a host paused during up", outage::of_a_host_during_up),
         ("the leader killed", outage::of_the_leader),
         ("destroy", leaves_nothing_behind),
@@ -54,11 +56,18 @@ fn from_nothing_to_a_cluster_that_survives_and_back_to_nothing() {
     }
 }
 
+/// Tells what became of the writes; nothing acknowledged may be lost.
+fn told(disturbance: &str, written: Written) -> Written {
+    println!("{disturbance}: {written}");
+    assert_eq!(written.lost, [0_i64; 0], "acknowledged writes were lost");
+    written
+}
+
 fn serves(operator: &Operator) {
     assert_eq!(operator.sql(5432, "SELECT pg_is_in_recovery()"), "f");
     assert_eq!(operator.sql(5433, "SELECT pg_is_in_recovery()"), "t");
     assert_eq!(operator.sql(6432, "SELECT '[1,2]'::vector"), "[1,2]");
-    operator.sql(6432, "CREATE TABLE acknowledged (id bigint PRIMARY KEY)");
+    Load::prepare(operator);
     let output = operator.run(&["outputs", "database_url"]);
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::load::Load;
-use crate::operator::Operator;
+use trials::{Load, Operator};
+
+use crate::told;
 
 /// A host stands still while `up` works on it. What does not need it is done; the run ends by
 /// itself and names the host; the next one goes on.
@@ -17,17 +18,17 @@ pub(crate) fn of_a_host_during_up(operator: &Operator) {
     operator.on("haproxy-02", &remove);
     operator.on("haproxy-01", "echo '# by hand' >> /etc/haproxy/haproxy.cfg");
     operator.superuser(&operator.leader(), "DROP ROLE kb_monitor");
-    let mut up = operator.begin_up();
+    let mut up = operator.begin(&["up"]);
     up.until("impact:", Duration::from_mins(1));
     std::thread::sleep(Duration::from_secs(2));
-    operator.must(&["lab", "fault", "haproxy-02", "pause"]);
+    operator.fault("haproxy-02", &["pause"]);
     let begun = Instant::now();
     let (code, said) = up.end(Duration::from_mins(4));
     println!(
         "paused host: `up` gave up after {:.1} s",
         begun.elapsed().as_secs_f64()
     );
-    operator.must(&["lab", "fault", "haproxy-02", "unpause"]);
+    operator.fault("haproxy-02", &["unpause"]);
     assert_eq!(code, Some(1), "{said}");
     let failed = said.lines().find(|line| line.trim_start().starts_with("×"));
     assert!(
@@ -50,12 +51,12 @@ pub(crate) fn of_a_host_during_up(operator: &Operator) {
 pub(crate) fn of_the_leader(operator: &Operator) {
     let leader = operator.leader();
     let load = Load::begin(operator, 50);
-    operator.must(&["lab", "fault", &leader, "kill"]);
+    operator.fault(&leader, &["kill"]);
     let killed = load.now().acknowledged.len();
     load.until("writes after the failover", |now| {
         now.silence > Duration::from_secs(2) && now.acknowledged.len() >= killed + 100
     });
-    load.end(operator, &format!("{leader}, the leader, killed"));
+    told(&format!("{leader}, the leader, killed"), load.end(operator));
     // The host comes back, and the next `up` finds or makes the cluster whole.
     operator.must(&["up"]);
     operator.settled();

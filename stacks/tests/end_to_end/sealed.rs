@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::operator::{HOSTS, Operator, both};
+use trials::{HOSTS, Operator, both};
 
 /// No password stands where somebody may read it, and no host has a way out.
 pub(crate) fn holds(operator: &Operator) {
