@@ -4,8 +4,9 @@
 //! `pg-role:kb_app`. It is unique in a stack and stable from run to run.
 //!
 //! The same few names stand in every graph, observation, plan and record, so all of them are
-//! shared: a copy costs a pointer.
+//! shared: a copy costs a pointer, and two copies are equal at a glance.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -24,9 +25,24 @@ pub struct InvalidName {
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Arc<str>);
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                if Arc::ptr_eq(&self.0, &other.0) {
+                    return Ordering::Equal;
+                }
+                self.0.cmp(&other.0)
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
 
         impl $name {
             /// Checks `text` and wraps it.
@@ -101,9 +117,24 @@ name_type!(
 );
 
 /// The address of one declared object: `KIND@HOST:NAME`, or `KIND:NAME` where no host holds it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Urn(Arc<Parts>);
+
+impl Ord for Urn {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return Ordering::Equal;
+        }
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Urn {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// What an address is made of, in the order in which addresses are sorted.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -274,6 +305,30 @@ impl Digest {
     }
 }
 
+/// Makes the digest of what is written to it, and keeps nothing of that.
+#[derive(Default)]
+pub struct Digester(sha2::Sha256);
+
+impl Digester {
+    /// The digest of all that was written.
+    pub fn finish(self) -> Digest {
+        use sha2::Digest as _;
+        Digest(self.0.finalize().into())
+    }
+}
+
+impl std::io::Write for Digester {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        use sha2::Digest as _;
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
@@ -337,6 +392,15 @@ mod tests {
         );
         assert!("file".parse::<Urn>().is_err());
         assert!("file@:x".parse::<Urn>().is_err());
+    }
+
+    #[test]
+    fn what_is_written_in_pieces_has_the_digest_of_the_whole() {
+        use std::io::Write as _;
+        let mut digester = Digester::default();
+        write!(digester, "a").unwrap();
+        write!(digester, "bc").unwrap();
+        assert_eq!(digester.finish(), Digest::of("abc"));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub fn world() -> World {
 
 /// The cluster itself.
 pub fn patroni() -> Site {
-    Site::Patroni(PatroniAccess {
+    Site::from(PatroniAccess {
         scope: "pg".to_owned(),
         members: members(),
         port: 8008,

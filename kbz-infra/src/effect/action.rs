@@ -252,13 +252,20 @@ pub struct Removal {
     pub impact: Impact,
 }
 
+impl Record {
+    /// The record as a registry notes it: one line of JSON.
+    pub(crate) fn noted(&self) -> String {
+        serde_json::to_string(self).expect("a record is plain data")
+    }
+}
+
 impl From<&Record> for Entry {
     fn from(record: &Record) -> Self {
         Self {
             urn: record.urn.clone(),
             goal: record.goal.clone(),
             probes: record.removal.probes.clone(),
-            record: serde_json::to_string(record).expect("a record is plain data"),
+            record: record.noted(),
         }
     }
 }

@@ -21,7 +21,7 @@ use super::outcome::{RunError, RunOutcome, count, tally};
 use super::queue::Queue;
 use super::worker::{Bench, Report};
 use crate::effect::{Interpreter, RunContext};
-use crate::ident::Digest;
+use crate::ident::Digester;
 use crate::plan::{Plan, Step, StepId};
 use crate::state::{Durability, Ended, Entry, Intent, LockedStore, OpId, Proof, StoreError};
 
@@ -82,11 +82,12 @@ impl Dispatcher {
         emitter: Emitter,
         cancel: Cancel,
     ) -> Result<Self, RunError> {
-        let digest = Digest::of(serde_json::to_vec(&*work.plan)?);
+        let mut digester = Digester::default();
+        serde_json::to_writer(&mut digester, &*work.plan)?;
         let steps = count(work.plan.steps.len());
         let started = Entry::RunStarted {
             run: work.context.run,
-            plan: work.context.vault.keyed(&digest),
+            plan: work.context.vault.keyed(&digester.finish()),
             steps,
             holder: work.store.holder().clone(),
         };

@@ -166,7 +166,7 @@ impl HostInterpreter {
         action: &Action,
         run: &RunContext,
     ) -> Result<(), EffectError> {
-        let site = Site::Postgres(access.clone());
+        let site = Site::from(access.clone());
         let outcome = sql::run(&self.hosts, access, &run.vault, action).await;
         let outcome = outcome.ok_or_else(|| run::misplaced(&site, action))?;
         outcome.map_err(|error| match error {
@@ -182,7 +182,7 @@ impl HostInterpreter {
         run: &RunContext,
     ) -> Result<(), EffectError> {
         let outcome = patroni::run(&self.hosts, access, &run.vault, action, run).await;
-        outcome.ok_or_else(|| run::misplaced(&Site::Patroni(access.clone()), action))?
+        outcome.ok_or_else(|| run::misplaced(&Site::from(access.clone()), action))?
     }
 }
 

@@ -64,9 +64,9 @@ pub async fn observe(
     events: &(dyn Fn(ObserveEvent) + Send + Sync),
 ) -> Observation {
     let mut waiting = by_site(probes).into_iter();
-    let mut asked: JoinSet<(Questions, SiteReadings, Duration)> = JoinSet::new();
-    let mut pending: BTreeMap<tokio::task::Id, Questions> = BTreeMap::new();
-    let mut answers: Vec<(Probe, Seen)> = Vec::new();
+    let mut asked: JoinSet<(SiteReadings, Duration)> = JoinSet::new();
+    let mut pending: BTreeMap<tokio::task::Id, Arc<Questions>> = BTreeMap::new();
+    let mut observation = Observation::default();
     loop {
         while asked.len() < SITES_AT_ONCE
             && let Some(questions) = waiting.next()
@@ -75,26 +75,30 @@ pub async fn observe(
                 site: questions.site().clone(),
                 probes: questions.len(),
             });
-            let kept = questions.clone();
-            let task = asked.spawn(ask(Arc::clone(interpreter), questions));
-            pending.insert(task.id(), kept);
+            let questions = Arc::new(questions);
+            let task = asked.spawn(ask(Arc::clone(interpreter), Arc::clone(&questions)));
+            pending.insert(task.id(), questions);
         }
         let Some(answered) = asked.join_next_with_id().await else {
-            return answers.into_iter().collect();
+            return observation;
         };
-        match answered {
-            Ok((id, (questions, readings, elapsed))) => {
-                pending.remove(&id);
-                answers.extend(settle(&questions, readings, elapsed, events));
-            }
-            Err(lost) => {
-                if let Some(questions) = pending.remove(&lost.id()) {
-                    let why = format!("the read broke off: {lost}");
-                    let outage = Outage::new(questions.site(), why);
-                    answers.extend(settle(&questions, Err(outage), Duration::ZERO, events));
-                }
-            }
-        }
+        let id = match &answered {
+            Ok((id, _)) => *id,
+            Err(lost) => lost.id(),
+        };
+        let Some(questions) = pending.remove(&id) else {
+            continue;
+        };
+        let (readings, elapsed) = answered.map_or_else(
+            |lost| {
+                let why = format!("the read broke off: {lost}");
+                (Err(Outage::new(questions.site(), why)), Duration::ZERO)
+            },
+            |(_, answer)| answer,
+        );
+        // The task that asked has ended: nobody else holds the questions.
+        let questions = Arc::unwrap_or_clone(questions);
+        observation.extend(settle(questions, readings, elapsed, events));
     }
 }
 
@@ -125,12 +129,11 @@ pub async fn follow_up(
         let outage = silent[&probe.site].clone();
         (probe, Seen::Unreachable(outage))
     });
-    [&observation, &fresh]
-        .into_iter()
-        .flat_map(Observation::iter)
-        .map(|(probe, seen)| (probe.clone(), seen.clone()))
-        .chain(unreachable)
-        .collect()
+    let unreachable: Vec<(Probe, Seen)> = unreachable.collect();
+    let mut whole = observation;
+    whole.extend(fresh);
+    whole.extend(unreachable);
+    whole
 }
 
 /// The probes of objects that a registry knows, that are not `known`, and that were not asked.
@@ -161,28 +164,29 @@ fn by_site(probes: BTreeSet<Probe>) -> Vec<Questions> {
 
 async fn ask(
     interpreter: Arc<dyn Interpreter>,
-    questions: Questions,
-) -> (Questions, SiteReadings, Duration) {
+    questions: Arc<Questions>,
+) -> (SiteReadings, Duration) {
     let begun = Instant::now();
     let readings = interpreter.read(questions.site(), questions.asked()).await;
-    (questions, readings, begun.elapsed())
+    (readings, begun.elapsed())
 }
 
 fn settle(
-    questions: &Questions,
+    questions: Questions,
     readings: SiteReadings,
     elapsed: Duration,
     events: &(dyn Fn(ObserveEvent) + Send + Sync),
 ) -> Vec<(Probe, Seen)> {
     let site = questions.site().clone();
-    match readings.and_then(|readings| questions.answered(readings)) {
-        Ok(answers) => {
+    let probes = questions.len();
+    match readings.and_then(|readings| questions.counted(readings)) {
+        Ok(readings) => {
             events(ObserveEvent::Answered {
                 site,
-                probes: questions.len(),
+                probes,
                 elapsed,
             });
-            answers
+            questions.answered(readings)
         }
         Err(outage) => {
             events(ObserveEvent::Silent {

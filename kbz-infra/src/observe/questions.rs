@@ -18,15 +18,15 @@ pub(super) struct Questions {
 }
 
 impl Questions {
+    /// The questions to a site; `probes` are sorted, and each is there once.
     pub(super) fn new(site: Site, probes: Vec<Probe>) -> Self {
-        let with_content: BTreeSet<Probe> = probes
-            .iter()
-            .filter(|probe| matches!(&probe.query, Query::Path(path) if path.content))
-            .cloned()
+        let lesser = probes.iter().filter_map(covering);
+        let fuller: BTreeSet<Probe> = lesser
+            .filter(|fuller| probes.binary_search(fuller).is_ok())
             .collect();
-        let (covered, asked) = probes.into_iter().partition(|probe| {
-            covering(probe).is_some_and(|fuller| with_content.contains(&fuller))
-        });
+        let (covered, asked) = probes
+            .into_iter()
+            .partition(|probe| covering(probe).is_some_and(|probe| fuller.contains(&probe)));
         Self {
             site,
             asked,
@@ -47,39 +47,39 @@ impl Questions {
         self.asked.len()
     }
 
-    /// Pairs answers with questions. As many answers as questions, or the site has not answered.
-    pub(super) fn answered(&self, readings: Vec<Reading>) -> Result<Vec<(Probe, Seen)>, Outage> {
-        if readings.len() != self.asked.len() {
-            let why = format!(
-                "it gave {} answers to {} questions",
-                readings.len(),
-                self.asked.len()
-            );
-            return Err(Outage::new(&self.site, why));
+    /// The answers, if there are as many as questions; otherwise the site has not answered.
+    pub(super) fn counted(&self, readings: Vec<Reading>) -> Result<Vec<Reading>, Outage> {
+        if readings.len() == self.asked.len() {
+            return Ok(readings);
         }
-        let mut answers: Vec<(Probe, Seen)> = self
-            .asked
-            .iter()
-            .cloned()
-            .zip(readings.into_iter().map(Seen::Read))
-            .collect();
-        // `asked` is sorted, because it comes from a set.
-        let lesser = self.covered.iter().filter_map(|probe| {
-            let fuller = covering(probe)?;
-            let place = self.asked.binary_search(&fuller).ok()?;
-            Some((probe.clone(), without_content(&answers[place].1)))
+        let why = format!(
+            "it gave {} answers to {} questions",
+            readings.len(),
+            self.asked.len()
+        );
+        Err(Outage::new(&self.site, why))
+    }
+
+    /// Pairs questions with as many answers.
+    pub(super) fn answered(self, readings: Vec<Reading>) -> Vec<(Probe, Seen)> {
+        let readings = readings.into_iter().map(Seen::Read);
+        let mut answers: Vec<(Probe, Seen)> = self.asked.into_iter().zip(readings).collect();
+        // They are sorted, because the questions come from a set.
+        let lesser = self.covered.into_iter().filter_map(|probe| {
+            let fuller = covering(&probe)?;
+            let place = answers.binary_search_by(|(asked, _)| asked.cmp(&fuller));
+            let seen = without_content(&answers[place.ok()?].1);
+            Some((probe, seen))
         });
         let lesser: Vec<(Probe, Seen)> = lesser.collect();
         answers.extend(lesser);
-        Ok(answers)
+        answers
     }
 
     /// The outage, as the answer to everything.
-    pub(super) fn unanswered(&self, outage: &Outage) -> Vec<(Probe, Seen)> {
-        self.asked
-            .iter()
-            .chain(&self.covered)
-            .map(|probe| (probe.clone(), Seen::Unreachable(outage.clone())))
+    pub(super) fn unanswered(self, outage: &Outage) -> Vec<(Probe, Seen)> {
+        let all = self.asked.into_iter().chain(self.covered);
+        all.map(|probe| (probe, Seen::Unreachable(outage.clone())))
             .collect()
     }
 }

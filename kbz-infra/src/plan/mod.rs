@@ -8,6 +8,7 @@ mod alias;
 mod fate;
 mod forecast;
 mod group;
+mod memory;
 mod options;
 mod order;
 mod planner;

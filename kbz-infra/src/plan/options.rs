@@ -61,12 +61,12 @@ impl Planner<'_> {
     }
 
     /// The addresses under which an object is remembered that it had before.
-    pub(super) fn former(
+    pub(super) fn former<'n>(
         &self,
         urn: &Urn,
-        node: &Node,
+        node: &'n Node,
         record: &Record,
-    ) -> Result<Vec<&Urn>, Problem> {
+    ) -> Result<Vec<&'n Urn>, Problem> {
         let refused = |what: String, help: &str| Problem {
             urn: urn.clone(),
             declared: Some(node.declared.clone()),
@@ -89,7 +89,7 @@ impl Planner<'_> {
                     "an object has become one other: name it there alone",
                 ));
             }
-            let Some((alias, known)) = self.remembered.get_key_value(alias) else {
+            let Some(known) = self.memory.get(alias) else {
                 continue;
             };
             if known.removal.probes != record.removal.probes || alias.host() != urn.host() {

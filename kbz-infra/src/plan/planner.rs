@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fate::Fate;
+use super::memory::Memory;
 use super::selection::{Request, Selection};
 use super::step::{Outcome, Plan, Step, StepId, Stuck, StuckBy};
 use super::{alias, group, order};
@@ -10,7 +11,7 @@ use crate::effect::Record;
 use crate::effect::{Action, Effect};
 use crate::graph::{Graph, Node};
 use crate::ident::{HostName, Place, StackName, Urn};
-use crate::probe::{Claims, Entry, Observation, Probe, Reading, Registry, Seen};
+use crate::probe::{Claims, Observation, Probe, Reading, Registry, Seen};
 use crate::resource::{Blocked, Change, Context, Impact, Op, PlanError, Planned, Reason, Upstream};
 use crate::secret::{KeyedHash, Vault};
 
@@ -31,10 +32,7 @@ pub struct Planner<'a> {
     pub(super) graph: &'a Graph,
     pub(super) observation: &'a Observation,
     pub(super) vault: &'a Vault,
-    pub(super) remembered: BTreeMap<Urn, Record>,
-    pub(super) marked: BTreeMap<Urn, Record>,
-    /// What a registry holds and nobody can read.
-    unreadable: Vec<Problem>,
+    pub(super) memory: Memory<'a>,
     selection: Selection,
     /// Addresses that declared objects had before, with those that they have.
     pub(super) renamed: BTreeMap<Urn, Urn>,
@@ -46,18 +44,13 @@ impl<'a> Planner<'a> {
         graph: &'a Graph,
         observation: &'a Observation,
         vault: &'a Vault,
-        snapshot: &BTreeMap<Urn, Record>,
+        snapshot: &'a BTreeMap<Urn, Record>,
     ) -> Self {
-        let (marked, unreadable) = marked(observation);
-        let mut remembered = snapshot.clone();
-        remembered.extend(marked.clone());
         Self {
             graph,
             observation,
             vault,
-            remembered,
-            marked,
-            unreadable,
+            memory: Memory::new(snapshot, observation),
             selection: Selection::default(),
             renamed: alias::renamed(graph),
         }
@@ -71,11 +64,10 @@ impl<'a> Planner<'a> {
 
     /// The plan, or everything that stands against it.
     pub fn plan(self, request: Request) -> Result<Plan, Vec<Problem>> {
-        let mut draft = Draft::default();
-        draft.problems.clone_from(&self.unreadable);
-        draft.left_out = self
-            .selection
-            .left_out(request, self.graph, &self.remembered);
+        let mut draft = Draft {
+            left_out: self.selection.left_out(request, self.graph, &self.memory),
+            ..Draft::default()
+        };
         if request == Request::Up {
             for (urn, node) in self.graph.in_order() {
                 if !draft.left_out.contains(urn) {
@@ -85,8 +77,11 @@ impl<'a> Planner<'a> {
         }
         self.remove(request, &mut draft);
         group::order(self.graph.groups(), self.observation, &mut draft.steps);
-        if !draft.problems.is_empty() {
-            return Err(draft.problems);
+        let unreadable = self.memory.unreadable().into_iter();
+        let unreadable = unreadable.map(|(urn, error)| damaged(urn, &error));
+        let problems: Vec<Problem> = unreadable.chain(draft.problems).collect();
+        if !problems.is_empty() {
+            return Err(problems);
         }
         Ok(Plan {
             stack: self.graph.stack().clone(),
@@ -174,7 +169,7 @@ impl<'a> Planner<'a> {
         self.refuse_claimed(urn)?;
         let mut within = node.options.within.iter();
         let mut planned = plan(within.clone().any(|parent| draft.fate(parent).is_coming()));
-        if !self.remembered.contains_key(urn) {
+        if !self.memory.knows(urn) {
             return planned;
         }
         let blocked = matches!(planned, Err(PlanError::Blocked(_)));
@@ -199,7 +194,7 @@ impl<'a> Planner<'a> {
 
     /// Whether an object may be taken for this stack's.
     fn is_owned(&self, urn: &Urn) -> bool {
-        self.remembered.contains_key(urn) || self.selection.adopts(self.graph, urn)
+        self.memory.knows(urn) || self.selection.adopts(self.graph, urn)
     }
 
     /// Refuses an object that another stack has noted on the same host.
@@ -215,7 +210,7 @@ impl<'a> Planner<'a> {
     /// The other stack that has noted an object on its host. Of a host that does not answer
     /// nothing is known; that is found out by what the kind reads.
     pub(super) fn other_owner(&self, urn: &Urn) -> Option<&StackName> {
-        if self.marked.contains_key(urn) {
+        if self.memory.is_marked(urn) {
             return None;
         }
         match self.observation.get(&Probe::host(urn.host()?, Claims {}))? {
@@ -246,8 +241,8 @@ impl<'a> Planner<'a> {
             Ok(former) => former,
             Err(problem) => return draft.problems.push(problem),
         };
-        let unmarked = urn.host().is_some() && self.marked.get(urn) != Some(&record);
-        let marked_before = former.iter().any(|alias| self.marked.contains_key(*alias));
+        let unmarked = urn.host().is_some() && !self.memory.is_marked_as(&record);
+        let marked_before = former.iter().any(|alias| self.memory.is_marked(alias));
         let change = match planned.change {
             Some(change) => Some(change),
             None if unmarked || marked_before => Some(adoption()),
@@ -303,28 +298,9 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// All that the hosts' registries remember, and what of it cannot be read.
-fn marked(observation: &Observation) -> (BTreeMap<Urn, Record>, Vec<Problem>) {
-    let registries = observation.iter().filter_map(|(_, seen)| match seen {
-        Seen::Read(Reading::Registry(registry)) => Some(registry),
-        Seen::Read(_) | Seen::Unreachable(_) => None,
-    });
-    let mut marked = BTreeMap::new();
-    let mut unreadable = Vec::new();
-    for entry in registries.flat_map(|registry| &registry.0) {
-        match Record::try_from(entry) {
-            Ok(record) => {
-                marked.insert(entry.urn.clone(), record);
-            }
-            Err(error) => unreadable.push(damaged(entry, &error)),
-        }
-    }
-    (marked, unreadable)
-}
-
-fn damaged(entry: &Entry, error: &serde_json::Error) -> Problem {
+fn damaged(urn: &Urn, error: &serde_json::Error) -> Problem {
     Problem {
-        urn: entry.urn.clone(),
+        urn: urn.clone(),
         declared: None,
         error: PlanError::Refused {
             what: format!("its record in the registry of its host cannot be read: {error}"),

@@ -26,17 +26,23 @@ type Users<'a> = BTreeMap<&'a Urn, Vec<&'a Urn>>;
 impl Planner<'_> {
     /// Plans the removal of what is remembered and not, or no longer, declared.
     pub(super) fn remove(&self, request: Request, draft: &mut Draft) {
-        let leaving: BTreeMap<&Urn, &Record> = self
-            .remembered
+        let remembered = self.memory.urns();
+        let leaving: BTreeMap<&Urn, &Record> = remembered
             .iter()
-            .filter(|(urn, _)| request == Request::Destroy || self.graph.node(urn).is_none())
-            .filter(|(urn, _)| !draft.left_out.contains(*urn) && !self.renamed.contains_key(*urn))
+            .filter(|urn| request == Request::Destroy || self.graph.node(urn).is_none())
+            .filter(|urn| !draft.left_out.contains(**urn) && !self.renamed.contains_key(**urn))
+            .filter_map(|urn| Some((*urn, self.memory.get(urn)?)))
             .collect();
+        if leaving.is_empty() {
+            return;
+        }
         let mut users: Users<'_> = BTreeMap::new();
-        for record in self.remembered.values() {
-            let used = record.depends_on.iter();
-            for used in used.filter(|used| leaving.contains_key(used)) {
-                users.entry(used).or_default().push(&record.urn);
+        for user in remembered {
+            let used = self.memory.depends_on(self.graph, user);
+            for used in used.into_iter().flatten() {
+                if leaving.contains_key(used) {
+                    users.entry(used).or_default().push(user);
+                }
             }
         }
         let mut barrier = Barrier::new(&draft.steps);
@@ -81,7 +87,7 @@ impl Planner<'_> {
         let traceless = urn.host().is_none() && nothing_to_do;
         // What another stack has taken over is no longer this one's to take away.
         let taken = self.other_owner(urn).is_some();
-        if traceless || taken || (!present && !self.marked.contains_key(urn)) {
+        if traceless || taken || (!present && !self.memory.is_marked(urn)) {
             draft.forgotten.insert(urn.clone());
             draft.frontiers.insert(urn.clone(), after);
             return;

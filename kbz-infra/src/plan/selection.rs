@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::memory::Memory;
 use crate::effect::Record;
 use crate::graph::Graph;
 use crate::ident::Urn;
@@ -116,12 +117,12 @@ impl Selection {
         &self,
         request: Request,
         graph: &Graph,
-        remembered: &BTreeMap<Urn, Record>,
+        memory: &Memory<'_>,
     ) -> BTreeSet<Urn> {
         if self.is_everything() {
             return BTreeSet::new();
         }
-        let order = Order::of(request, graph, remembered);
+        let order = Order::of(request, graph, memory);
         let meant = |patterns: &[Pattern]| -> BTreeSet<&Urn> {
             let all = order.all.iter().copied();
             all.filter(|urn| is_meant(patterns, graph, urn)).collect()
@@ -164,13 +165,14 @@ struct Order<'a> {
 impl<'a> Order<'a> {
     /// What is made comes after what it depends on; what goes, after all that were recorded to
     /// use it.
-    fn of(request: Request, graph: &'a Graph, remembered: &'a BTreeMap<Urn, Record>) -> Self {
+    fn of(request: Request, graph: &'a Graph, memory: &'a Memory<'_>) -> Self {
         let made = |urn: &Urn| request == Request::Up && graph.node(urn).is_some();
         let declared = graph.in_order().map(|(urn, _)| urn);
+        let remembered = memory.urns();
         let mut order = Self {
             all: declared
                 .filter(|urn| made(urn))
-                .chain(remembered.keys())
+                .chain(remembered.iter().copied())
                 .collect(),
             before: BTreeMap::new(),
             after: BTreeMap::new(),
@@ -180,10 +182,10 @@ impl<'a> Order<'a> {
                 order.waits(urn, used);
             }
         }
-        for record in remembered.values() {
-            let gone = |used: &&Urn| remembered.contains_key(*used) && !made(used);
-            for used in record.depends_on.iter().filter(gone) {
-                order.waits(used, &record.urn);
+        for user in remembered {
+            let used = memory.depends_on(graph, user).into_iter().flatten();
+            for used in used.filter(|used| memory.knows(used) && !made(used)) {
+                order.waits(used, user);
             }
         }
         order
@@ -213,6 +215,7 @@ mod tests {
     use super::*;
     use crate::effect::Removal;
     use crate::graph::testkit::Program;
+    use crate::probe::Observation;
     use crate::secret::Vault;
 
     const TEXT: &str = "image a b c\n";
@@ -273,8 +276,10 @@ mod tests {
             excludes: patterns(excludes),
             adopted: Vec::new(),
         };
-        let out = selection.left_out(request, &graph, remembered);
-        let all = Order::of(request, &graph, remembered).all;
+        let nothing = Observation::default();
+        let memory = Memory::new(remembered, &nothing);
+        let out = selection.left_out(request, &graph, &memory);
+        let all = Order::of(request, &graph, &memory).all;
         let done = all.into_iter().filter(|urn| !out.contains(*urn));
         done.map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }

@@ -37,7 +37,7 @@ pub enum Seen {
     Unreachable(Outage),
 }
 
-/// Everything that one round of reads brought back. Immutable once made.
+/// Everything that rounds of reads brought back; a plan looks at it and never changes it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Observation {
     seen: BTreeMap<Probe, Seen>,
@@ -73,6 +73,21 @@ impl Observation {
                 Seen::Unreachable(outage) => Some((&probe.site, outage)),
             })
             .collect()
+    }
+}
+
+impl Extend<(Probe, Seen)> for Observation {
+    fn extend<I: IntoIterator<Item = (Probe, Seen)>>(&mut self, answers: I) {
+        self.seen.extend(answers);
+    }
+}
+
+impl IntoIterator for Observation {
+    type Item = (Probe, Seen);
+    type IntoIter = std::collections::btree_map::IntoIter<Probe, Seen>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.seen.into_iter()
     }
 }
 

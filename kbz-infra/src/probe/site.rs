@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::ident::HostName;
 use crate::secret::SecretRef;
 
-/// Where something is read or changed.
+/// Where something is read or changed. Mostly a host, so what other sites need lies apart: a probe
+/// and an effect name their site each, and there are many of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Site {
@@ -16,9 +17,9 @@ pub enum Site {
     /// A host of the inventory.
     Host(HostName),
     /// A PostgreSQL server, reached from one of the hosts.
-    Postgres(PgAccess),
+    Postgres(Box<PgAccess>),
     /// A Patroni cluster, asked through all its members.
-    Patroni(PatroniAccess),
+    Patroni(Box<PatroniAccess>),
     /// The Hetzner Cloud project of the environment.
     Hetzner,
 }
@@ -30,6 +31,18 @@ impl Site {
             Site::Host(host) => Some(host),
             Site::Operator | Site::Postgres(_) | Site::Patroni(_) | Site::Hetzner => None,
         }
+    }
+}
+
+impl From<PgAccess> for Site {
+    fn from(access: PgAccess) -> Self {
+        Self::Postgres(Box::new(access))
+    }
+}
+
+impl From<PatroniAccess> for Site {
+    fn from(access: PatroniAccess) -> Self {
+        Self::Patroni(Box::new(access))
     }
 }
 

@@ -144,7 +144,7 @@ async fn cluster(world: &World) {
 }
 
 fn patroni() -> Site {
-    Site::Patroni(PatroniAccess {
+    Site::from(PatroniAccess {
         scope: "pg".to_owned(),
         members: NODES.iter().map(|(name, _)| host(name)).collect(),
         port: 8008,
@@ -159,7 +159,7 @@ fn patroni() -> Site {
 }
 
 fn postgres(address: &str, port: u16) -> Site {
-    Site::Postgres(PgAccess {
+    Site::from(PgAccess {
         via: vec![host("haproxy-1")],
         address: address.to_owned(),
         port,

@@ -202,7 +202,7 @@ impl Universe {
         action: &Action,
         run: &RunContext,
     ) -> Result<(), EffectError> {
-        let site = Site::Postgres(access.clone());
+        let site = Site::from(access.clone());
         let server = self.server(access);
         let server = server.map_err(|why| EffectError::Unreachable(Outage::new(&site, why)))?;
         let Some(cluster) = self.clusters.get_mut(&server.scope) else {

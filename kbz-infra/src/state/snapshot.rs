@@ -12,9 +12,9 @@ use crate::ident::{Digest, StackName};
 /// The version of the formats of snapshot and journal that this program writes.
 pub const SCHEMA: u32 = 1;
 
-/// What a snapshot holds.
+/// What a snapshot holds; `R` is a record, or a reference to one while it is written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Stored {
+pub(super) struct Stored<R = Record> {
     /// The stack.
     pub(super) stack: StackName,
     /// The number of the last run.
@@ -22,7 +22,7 @@ pub(super) struct Stored {
     /// The number of the last line of the journal that went in.
     pub(super) seq: u64,
     /// What exists, in the order of its addresses.
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<R>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,13 +54,22 @@ pub(super) fn damaged(what: &dyn std::fmt::Display) -> FormatError {
     }
 }
 
-pub(super) fn encode(stored: &Stored) -> Result<Vec<u8>, serde_json::Error> {
-    let body = serde_json::to_string_pretty(stored)?;
-    let head = serde_json::to_string(&Head {
-        schema: SCHEMA,
-        sha256: Digest::of(&body),
-    })?;
-    Ok(format!("{head}\n{body}").into_bytes())
+pub(super) fn encode<R: Serialize>(stored: &Stored<R>) -> Result<Vec<u8>, serde_json::Error> {
+    // The body is as large as the stack: it is written once, behind a head of the right length.
+    let mut bytes = head(Digest::of(""))?;
+    let length = bytes.len();
+    serde_json::to_writer_pretty(&mut bytes, stored)?;
+    let right = head(Digest::of(&bytes[length..]))?;
+    bytes[..length].copy_from_slice(&right);
+    Ok(bytes)
+}
+
+/// The first line; a digest is always of the same length.
+fn head(sha256: Digest) -> Result<Vec<u8>, serde_json::Error> {
+    let schema = SCHEMA;
+    let mut line = serde_json::to_vec(&Head { schema, sha256 })?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Stored, FormatError> {

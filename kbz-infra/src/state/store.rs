@@ -132,7 +132,7 @@ impl Store {
         }
         let path = self.directory.join(JOURNAL);
         let bytes = self.disk.read(&path)?;
-        Replayed::new(self, stored.as_ref(), bytes.as_deref()).map_err(|failed| match failed {
+        Replayed::new(self, stored, bytes.as_deref()).map_err(|failed| match failed {
             ReplayError::Format(why) => StoreError::Journal { path, why },
             ReplayError::Store(error) => error,
         })
@@ -194,7 +194,7 @@ enum ReplayError {
 impl Replayed {
     fn new(
         store: &Store,
-        stored: Option<&Stored>,
+        stored: Option<Stored>,
         journal: Option<&[u8]>,
     ) -> Result<Self, ReplayError> {
         let (frames, cut) = frame::decode(journal.unwrap_or_default())
@@ -203,12 +203,12 @@ impl Replayed {
         if journal.is_some() && frames.is_empty() {
             return Err(ReplayError::Format(no_first_line()));
         }
-        let folded = stored.map_or(0, |stored| stored.seq);
-        let records = stored.iter().flat_map(|stored| &stored.records);
-        let records = records
-            .map(|record| (record.urn.clone(), record.clone()))
-            .collect();
-        let mut log = Log::new(stored.map_or(0, |stored| stored.run), records);
+        let (folded, run) = stored
+            .as_ref()
+            .map_or((0, 0), |stored| (stored.seq, stored.run));
+        let records = stored.into_iter().flat_map(|stored| stored.records);
+        let records = records.map(|record| (record.urn.clone(), record));
+        let mut log = Log::new(run, records.collect());
         if let Some(first) = frames.first() {
             check_first(store, first)?;
             if first.seq > folded + 1 {
@@ -436,7 +436,7 @@ impl LockedStore {
             stack: self.store.stack.clone(),
             run: self.log.run(),
             seq: self.seq,
-            records: self.log.records().values().cloned().collect(),
+            records: self.log.records().values().collect(),
         };
         let bytes = snapshot::encode(&stored)?;
         let path = self.store.directory.join(SNAPSHOT);

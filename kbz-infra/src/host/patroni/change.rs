@@ -66,7 +66,7 @@ struct Cluster<'a> {
 
 impl Cluster<'_> {
     fn outage(&self, why: impl Into<String>) -> EffectError {
-        EffectError::Unreachable(Outage::new(&Site::Patroni(self.access.clone()), why))
+        EffectError::Unreachable(Outage::new(&Site::from(self.access.clone()), why))
     }
 
     fn refused(&self, what: &str, answer: &Answer) -> EffectError {

@@ -10,7 +10,7 @@ use crate::resource::{Group, GroupName, Impact, Leadership, Op};
 use crate::secret::SecretRef;
 
 pub(super) fn site() -> Site {
-    Site::Patroni(PatroniAccess {
+    Site::from(PatroniAccess {
         scope: "pg".to_owned(),
         members: members(),
         port: 8008,

@@ -64,7 +64,7 @@ impl PatroniConfig {
     }
 
     pub(super) fn site(&self) -> Site {
-        Site::Patroni(self.access.clone())
+        Site::from(self.access.clone())
     }
 
     fn mark(&self, context: &Context<'_>) -> Value {
@@ -84,7 +84,7 @@ impl PatroniConfig {
         let Some(server) = &self.server else {
             return Ok(known);
         };
-        match context.read(&Site::Postgres(server.clone()), &Contexts {}) {
+        match context.read(&Site::from(server.clone()), &Contexts {}) {
             Ok(Some(told)) => Ok(known.told_by(told)),
             Ok(None) | Err(PlanError::Blocked(_)) => Ok(known),
             Err(error) => Err(error),
@@ -274,7 +274,7 @@ impl Resource for PatroniConfig {
 
     fn probes(&self) -> Vec<Probe> {
         let server = self.server.iter();
-        let contexts = server.map(|server| Probe::at(&Site::Postgres(server.clone()), Contexts {}));
+        let contexts = server.map(|server| Probe::at(&Site::from(server.clone()), Contexts {}));
         contexts.chain([Probe::at(&self.site(), Dcs {})]).collect()
     }
 

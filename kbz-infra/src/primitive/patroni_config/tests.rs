@@ -51,7 +51,7 @@ fn there(bend: impl FnOnce(&mut Value)) -> World {
 }
 
 fn dcs(config: Option<Value>) -> World {
-    World::at(&Site::Patroni(access()), Dcs {}, DcsReading(config))
+    World::at(&Site::from(access()), Dcs {}, DcsReading(config))
 }
 
 fn patch_of(world: &World) -> Value {
@@ -156,9 +156,9 @@ fn a_server_tells_what_needs_a_restart() {
     let contexts = |names: &[(&str, &str)]| {
         let names = names.iter();
         let names = names.map(|(name, when)| ((*name).to_owned(), (*when).to_owned()));
-        let site = Site::Postgres(server.clone());
+        let site = Site::from(server.clone());
         let world = dcs(Some(json!({"ttl": 20})));
-        let world = world.and_at(&Site::Patroni(access()), Cluster {}, running());
+        let world = world.and_at(&Site::from(access()), Cluster {}, running());
         world.and_at(&site, Contexts {}, ContextsReading(names.collect()))
     };
     let told = [("cron.database_name", "postmaster"), ("work_mem", "user")];
@@ -171,7 +171,7 @@ fn a_server_tells_what_needs_a_restart() {
         (restart(), contexts(&[]), "nothing"),
     ]);
     let found = there(|found| found["postgresql"]["parameters"]["max_connections"] = json!(100));
-    let silent = found.and_at(&Site::Patroni(access()), Cluster {}, running());
+    let silent = found.and_at(&Site::from(access()), Cluster {}, running());
     check([(
         MemberRestart::of(&config().asking(&server), &host()),
         silent.or_silent(),
@@ -195,7 +195,7 @@ fn a_member_restarts_when_a_parameter_waits_or_will_wait() {
             members: vec![member],
             ..ClusterReading::default()
         };
-        world.and_at(&Site::Patroni(access()), Cluster {}, reading)
+        world.and_at(&Site::from(access()), Cluster {}, reading)
     };
     let changed = there(|found| found["postgresql"]["parameters"]["max_connections"] = json!(100));
     check([
@@ -293,7 +293,7 @@ fn a_member_restarts_for_its_own_settings_unless_something_else_starts_it() {
     let world = |text: &str| {
         let query = settings_at("/etc/patroni/patroni.yml");
         there(|_| {})
-            .and_at(&Site::Patroni(access()), Cluster {}, running())
+            .and_at(&Site::from(access()), Cluster {}, running())
             .and(query, file(text, 0o600))
     };
     check([

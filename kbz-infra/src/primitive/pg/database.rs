@@ -47,7 +47,7 @@ impl PgDatabase {
     /// A database in UTF-8 with its owner, to which nobody else may connect.
     pub fn at(cluster: &PgAccess, name: impl Into<String>, owner: impl Into<String>) -> Self {
         Self {
-            site: Site::Postgres(cluster.clone()),
+            site: Site::from(cluster.clone()),
             name: name.into(),
             owner: owner.into(),
             encoding: "UTF8".to_owned(),

@@ -47,7 +47,7 @@ impl PgExtension {
     /// An extension, in the version that the server's files offer.
     pub fn at(cluster: &PgAccess, database: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
-            site: Site::Postgres(cluster.clone()),
+            site: Site::from(cluster.clone()),
             database: database.into(),
             name: name.into(),
             version: None,

@@ -33,6 +33,6 @@ mod tests {
     }
 
     pub(super) fn site() -> Site {
-        Site::Postgres(access())
+        Site::from(access())
     }
 }

@@ -45,7 +45,7 @@ impl PgRole {
     /// A role that can neither log in nor do anything yet.
     pub fn at(cluster: &PgAccess, name: impl Into<String>) -> Self {
         Self {
-            site: Site::Postgres(cluster.clone()),
+            site: Site::from(cluster.clone()),
             goal: RoleGoal {
                 name: name.into(),
                 login: false,

@@ -116,7 +116,7 @@ impl Component for PatroniCluster {
         let nodes = self.nodes(scope);
         self.check_voters(&nodes, scope)?;
         let access = self.access(scope)?;
-        let site = Site::Patroni(access.clone());
+        let site = Site::from(access.clone());
         let major = nodes[0].major();
         let dcs = self.dcs_config(major, nodes.len());
         let gate = self.gate(&site, nodes.len());

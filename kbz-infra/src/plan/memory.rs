@@ -1,0 +1,115 @@
+//! What is remembered of a stack: in the operator's snapshot, and by the marks on the hosts.
+//!
+//! A mark counts more than the snapshot. It is compared in the form in which it was noted; only
+//! one that is not as declared is read, and nothing of the snapshot is copied: a plan costs what
+//! changes, beside a look at all.
+
+use std::cell::{Cell, OnceCell};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::effect::Record;
+use crate::graph::Graph;
+use crate::ident::Urn;
+use crate::probe::{Entry, Observation, Reading, Seen};
+
+/// What is remembered of a stack.
+pub(super) struct Memory<'a> {
+    snapshot: &'a BTreeMap<Urn, Record>,
+    marks: BTreeMap<&'a Urn, Mark<'a>>,
+}
+
+/// An object in the registry of its host.
+struct Mark<'a> {
+    entry: &'a Entry,
+    /// Whether it was found to be noted as it is declared.
+    as_declared: Cell<bool>,
+    read: OnceCell<Option<Record>>,
+}
+
+impl Mark<'_> {
+    /// The record, if it can be read.
+    fn record(&self) -> Option<&Record> {
+        let read = || Record::try_from(self.entry).ok();
+        self.read.get_or_init(read).as_ref()
+    }
+}
+
+impl<'a> Memory<'a> {
+    /// What the operator remembers, and what the hosts' registries do.
+    pub(super) fn new(snapshot: &'a BTreeMap<Urn, Record>, observation: &'a Observation) -> Self {
+        let registries = observation.iter().filter_map(|(_, seen)| match seen {
+            Seen::Read(Reading::Registry(registry)) => Some(registry),
+            Seen::Read(_) | Seen::Unreachable(_) => None,
+        });
+        let mark = |entry: &'a Entry| Mark {
+            entry,
+            as_declared: Cell::new(false),
+            read: OnceCell::new(),
+        };
+        let entries = registries.flat_map(|registry| &registry.0);
+        Self {
+            snapshot,
+            marks: entries.map(|entry| (&entry.urn, mark(entry))).collect(),
+        }
+    }
+
+    /// Whether an object is remembered at all.
+    pub(super) fn knows(&self, urn: &Urn) -> bool {
+        self.is_marked(urn) || self.snapshot.contains_key(urn)
+    }
+
+    /// Whether an object bears a mark.
+    pub(super) fn is_marked(&self, urn: &Urn) -> bool {
+        self.marks.contains_key(urn)
+    }
+
+    /// Whether an object's mark is just this record.
+    pub(super) fn is_marked_as(&self, record: &Record) -> bool {
+        let Some(mark) = self.marks.get(&record.urn) else {
+            return false;
+        };
+        let same = mark.entry.record == record.noted();
+        mark.as_declared.set(same);
+        same
+    }
+
+    /// What is remembered of an object; `None` also where its mark cannot be read.
+    pub(super) fn get(&self, urn: &Urn) -> Option<&Record> {
+        match self.marks.get(urn) {
+            Some(mark) => mark.record(),
+            None => self.snapshot.get(urn),
+        }
+    }
+
+    /// The addresses of all that is remembered, in their order.
+    pub(super) fn urns(&self) -> BTreeSet<&Urn> {
+        let marked = self.marks.keys().copied();
+        self.snapshot.keys().chain(marked).collect()
+    }
+
+    /// What an object was recorded to depend on: what is declared, where its mark says the same.
+    pub(super) fn depends_on<'b>(
+        &'b self,
+        graph: &'b Graph,
+        urn: &Urn,
+    ) -> Option<&'b BTreeSet<Urn>> {
+        let mark = self.marks.get(urn);
+        if mark.is_some_and(|mark| mark.as_declared.get()) {
+            return Some(graph.dependencies(urn));
+        }
+        self.get(urn).map(|record| &record.depends_on)
+    }
+
+    /// The marks that nobody can read, each with why.
+    pub(super) fn unreadable(&self) -> Vec<(&'a Urn, serde_json::Error)> {
+        let doubtful = self
+            .marks
+            .iter()
+            .filter(|(_, mark)| !mark.as_declared.get());
+        let failed = doubtful.filter(|(_, mark)| mark.record().is_none());
+        let why = |entry: &Entry| Record::try_from(entry).err();
+        failed
+            .filter_map(|(urn, mark)| Some((*urn, why(mark.entry)?)))
+            .collect()
+    }
+}
