@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,9 @@ impl KeyedHash {
 #[derive(Clone, Default)]
 pub struct Vault {
     values: BTreeMap<String, SecretString>,
+    /// The verifiers that were made, by name: each takes thousands of rounds, and stands in several
+    /// files and roles.
+    verifiers: Arc<Mutex<BTreeMap<String, Zeroizing<String>>>>,
     /// Each value in each form, with its reference: what [`Vault::redact`] looks for. Made when
     /// first needed, because a verifier takes thousands of rounds.
     written: OnceLock<Vec<(Zeroizing<String>, SecretRef)>>,
@@ -55,12 +58,18 @@ impl Vault {
     /// Puts a value in, replacing one of the same name.
     pub fn insert(&mut self, name: impl Into<String>, value: SecretString) {
         self.values.insert(name.into(), value);
-        self.written = OnceLock::new();
+        self.forget();
     }
 
     /// Puts all of another vault in.
     pub fn extend(&mut self, other: Vault) {
         self.values.extend(other.values);
+        self.forget();
+    }
+
+    /// Forgets what was made of values that may have been replaced.
+    fn forget(&mut self) {
+        self.verifiers = Arc::default();
         self.written = OnceLock::new();
     }
 
@@ -74,7 +83,20 @@ impl Vault {
         let value = self.values.get(&secret.name).ok_or_else(|| UnknownSecret {
             name: secret.name.clone(),
         })?;
-        Ok(Zeroizing::new(secret.form.write(value.expose_secret())))
+        let write = || Zeroizing::new(secret.form.write(value.expose_secret()));
+        if secret.form != Form::ScramVerifier {
+            return Ok(write());
+        }
+        let verifiers = || {
+            let locked = self.verifiers.lock();
+            locked.unwrap_or_else(PoisonError::into_inner)
+        };
+        let known = verifiers().get(&secret.name).cloned();
+        Ok(known.unwrap_or_else(|| {
+            let made = write();
+            verifiers().insert(secret.name.clone(), made.clone());
+            made
+        }))
     }
 
     /// A hash of `digest` that only a holder of the same secrets can make again.
@@ -166,6 +188,20 @@ mod tests {
         assert_eq!(one, written("correct horse", Form::ScramVerifier));
         assert_ne!(one, written("correct horsf", Form::ScramVerifier));
         assert!(one.starts_with("SCRAM-SHA-256$4096:"), "{one}");
+    }
+
+    #[test]
+    fn a_verifier_follows_its_password() {
+        let secret = SecretRef::new("PASS").form(Form::ScramVerifier);
+        let mut changed = vault("one");
+        let before = changed.clone();
+        let one = changed.resolve(&secret).unwrap();
+        changed.insert("PASS", SecretString::from("two".to_owned()));
+        assert_eq!(
+            *changed.resolve(&secret).unwrap(),
+            written("two", Form::ScramVerifier)
+        );
+        assert_eq!(before.resolve(&secret).unwrap(), one);
     }
 
     #[test]
