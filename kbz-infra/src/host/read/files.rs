@@ -37,12 +37,13 @@ impl<'a> Files<'a> {
     pub(super) fn of(frames: &'a Frames) -> Self {
         let lines = |name| frames.get(name).unwrap_or_default().lines();
         let hashes = lines("hashes").chain(lines("hashes-failed"));
+        let stats: BTreeMap<&str, Stat> = lines("stat").filter_map(stat).collect();
         Self {
-            stats: lines("stat").filter_map(stat).collect(),
+            contents: contents(frames.get("contents").unwrap_or_default(), &stats),
+            stats,
             complaints: frames.get("stat-complaints").unwrap_or_default(),
             hashes: hashes.filter_map(hash).collect(),
             immutable: lines("attributes").filter_map(immutable).collect(),
-            contents: frames.all("content").filter_map(content).collect(),
             directories: frames.all("entries").filter_map(entries).collect(),
         }
     }
@@ -82,12 +83,12 @@ impl<'a> Files<'a> {
     }
 
     fn file(&self, path: &str, stat: &Stat, wants_content: bool) -> Result<FileReading, String> {
+        let digest = self.hashes.get(path).copied();
+        let digest = digest.ok_or_else(|| format!("{path} could not be read"))?;
+        // Only the very bytes that were hashed: a file may change between two reads, and then the
+        // contents of all that follow lie elsewhere.
         let content = self.contents.get(path).filter(|_| wants_content);
-        // The digest of the very bytes that are shown: the file may change between two reads.
-        let digest = content
-            .map(Digest::of)
-            .or_else(|| self.hashes.get(path).copied())
-            .ok_or_else(|| format!("{path} could not be read"))?;
+        let content = content.filter(|bytes| Digest::of(bytes) == digest);
         Ok(FileReading {
             digest,
             size: stat.size,
@@ -156,10 +157,29 @@ fn immutable(line: &str) -> Option<&str> {
     attributes.contains('i').then(|| path.trim_start())
 }
 
-/// The path, and the content in base64 on the next line.
-fn content(payload: &str) -> Option<(&str, Vec<u8>)> {
-    let (path, encoded) = payload.split_once('\n')?;
-    Some((path, BASE64.decode(encoded.trim_end()).ok()?))
+/// Paths, a line each, and in the last line all their contents in base64, one after the other, each
+/// as long as `stat` says. A dot keeps the last line where all of them are empty.
+fn contents<'a>(payload: &'a str, stats: &BTreeMap<&str, Stat>) -> BTreeMap<&'a str, Vec<u8>> {
+    let whole = payload.strip_suffix('.');
+    let Some((paths, encoded)) = whole.and_then(|whole| whole.rsplit_once('\n')) else {
+        return BTreeMap::new();
+    };
+    let Ok(all) = BASE64.decode(encoded) else {
+        return BTreeMap::new();
+    };
+    let mut rest = all.as_slice();
+    let mut contents = BTreeMap::new();
+    for path in paths.lines() {
+        let size = stats
+            .get(path)
+            .and_then(|stat| usize::try_from(stat.size).ok());
+        let Some((content, after)) = size.and_then(|size| rest.split_at_checked(size)) else {
+            break;
+        };
+        contents.insert(path, content.to_vec());
+        rest = after;
+    }
+    contents
 }
 
 /// The path, and a name a line.
@@ -184,5 +204,23 @@ mod tests {
         assert_eq!(hash(&line).unwrap().0, "/etc/a\\b");
         assert_eq!(immutable("----i---------e------- /etc/r"), Some("/etc/r"));
         assert_eq!(immutable("--------------e------- /etc/i"), None);
+    }
+
+    #[test]
+    fn contents_that_do_not_fit_their_sizes_are_not_made_up() {
+        let lines = ["81a4 0 0 2 root root /a|", "81a4 0 0 3 root root /b|"];
+        let stats: BTreeMap<&str, Stat> = lines.into_iter().filter_map(stat).collect();
+        let read = |bytes: &[u8]| {
+            let payload = format!("/a\n/b\n{}.", BASE64.encode(bytes));
+            let found = contents(&payload, &stats);
+            let shown = found
+                .values()
+                .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            shown.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(read(b"aabbb"), "aa bbb");
+        assert_eq!(read(b"aabb"), "aa");
+        assert_eq!(read(b""), "");
+        assert!(contents("/a\n/b\nYWE=", &stats).is_empty(), "cut short");
     }
 }

@@ -1,8 +1,8 @@
 //! The one script that asks a host everything.
 //!
 //! However many the questions, the host starts a handful of programs: one `stat`, one
-//! `sha256sum`, one `systemctl show`, one `grep` that prints every small file that matters, one
-//! `df`. It needs a POSIX shell, coreutils, grep and systemd, and changes nothing.
+//! `sha256sum`, one `cat` of all contents, one `systemctl show`, one `grep` that prints every small
+//! file that matters, one `df`. It needs a POSIX shell, coreutils, grep and systemd, and changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -282,20 +282,27 @@ put stat "$stats"
 put stat-complaints "$complaints"
 set --
 while IFS=' ' read -r mode uid gid size user group name; do
-case $mode in 8???) ;; *) continue ;; esac
-name=${name%|}
-set -- "$@" "$name"
-[ "$size" -le "$limit" ] || continue
-case $want in *"
-$name
-"*) put content "$name
-$(base64 -w0 -- "$name")" ;; esac
+case $mode in 8???) set -- "$@" "${name%|}" ;; esac
 done <<KBZ
 $stats
 KBZ
 if [ $# -gt 0 ]; then
 ask hashes sha256sum -- "$@"
 put attributes "$(lsattr -d -- "$@" 2>/dev/null)"
+fi
+set --
+while IFS=' ' read -r mode uid gid size user group name; do
+case $mode in 8???) ;; *) continue ;; esac
+[ "$size" -le "$limit" ] || continue
+name=${name%|}
+case $want in *"
+$name
+"*) set -- "$@" "$name" ;; esac
+done <<KBZ
+$stats
+KBZ
+if [ $# -gt 0 ]; then
+put contents "$(printf '%s\n' "$@"; cat -- "$@" | base64 -w0; echo .)"
 fi
 "#;
 

@@ -211,7 +211,7 @@ proptest! {
     #[test]
     fn no_answer_makes_a_reading_panic(
         payloads in prop::collection::vec(
-            ("stat|hashes|attributes|content|units|files|filesystems|modules|objects|now|ufw|synchronized",
+            ("stat|hashes|attributes|contents|units|files|filesystems|modules|objects|now|ufw|synchronized",
              "([0-9a-f]{0,6}[ |:=/\\\\]{0,2}(/etc/a|/proc/meminfo:MemTotal: |/sys/devices/system/cpu/online:)?[0-9,kB -]{0,9}\n?){0,6}"),
             0..12,
         )
