@@ -1,13 +1,21 @@
 //! What the measurements share: `cargo bench -p benches` runs them.
 //!
 //! - `scale`: how plan and apply grow with the number of resources, on modelled hosts;
+//! - `terraform`: 2,000 trivial resources, applied and planned again, beside Terraform;
+//! - `fleet`: an `up` with nothing to do on 200 SSH servers, beside the floor: one SSH handshake
+//!   and one exec per host;
 //! - `unchanged`: an `up` with nothing to do on the lab's hosts, beside the floor: one SSH
-//!   handshake and one exec per host, measured in turn in the same run.
+//!   handshake and one exec per host, measured in turn in the same run;
+//! - `peers`: the same beside Ansible with pipelining and with Mitogen, pyinfra and forjar, which it
+//!   installs.
 //!
 //! Every figure is a ratio or stands beside what it is to be compared with, because times alone
 //! say more of the machine than of the program. Nothing is measured by `cargo test`.
 
+pub mod desk;
+pub mod fleet;
 pub mod generated;
+pub mod pairs;
 pub mod table;
 
 /// Whether `cargo bench` asks; `cargo test --all-targets` starts the same programs.

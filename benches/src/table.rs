@@ -24,8 +24,33 @@ pub fn draw(heading: &[&str], rows: &[Vec<String>]) -> String {
     std::iter::once(line(&heading)).chain(rows).collect()
 }
 
+/// What was measured several times, in seconds: the least, the median and the most of each, in
+/// milliseconds.
+pub fn spans(heading: &str, rows: &[(&str, &[f64])]) -> String {
+    let row = |(what, times): &(&str, &[f64])| {
+        let mut sorted = times.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let shown = [
+            sorted[0],
+            crate::median(sorted.clone()),
+            sorted[sorted.len() - 1],
+        ];
+        let cells = shown.map(|seconds| format!("{:.0}", seconds * 1000.0));
+        [vec![(*what).to_owned()], cells.to_vec()].concat()
+    };
+    let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
+    draw(&[heading, "least", "median", "most"], &rows)
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn times_are_told_from_the_least_to_the_most() {
+        let drawn = super::spans("two, ms", &[("up", &[0.3, 0.1, 0.2]), ("floor", &[0.1])]);
+        let expected = "two, ms  least  median  most\nup         100     200   300\nfloor      100     100   100\n";
+        assert_eq!(drawn, expected);
+    }
+
     #[test]
     fn figures_stand_below_each_other() {
         let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();

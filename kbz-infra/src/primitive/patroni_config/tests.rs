@@ -232,7 +232,7 @@ fn what_waits_is_noted_with_the_change() {
     let restart = || MemberRestart::of(&config(), &host()).started_by([unit.clone()]);
     let world = || {
         there(|found| found["kbz"]["waits"] = waits.clone()).and_at(
-            &Site::Patroni(access()),
+            &Site::from(access()),
             Cluster {},
             running(),
         )

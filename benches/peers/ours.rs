@@ -1,0 +1,108 @@
+//! The stack's own program on the lab's hosts, and the floor below any program that asks them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use benches::desk::Failure;
+use kbz_infra::cli::{Rehearsal as _, Rehearsed};
+use kbz_infra::host::pool::Hosts;
+use kbz_infra::host::transport::Exec;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The release build of the stack's program, and the folder of the stack.
+pub(crate) struct Ours {
+    program: PathBuf,
+    pub(crate) folder: PathBuf,
+}
+
+impl Ours {
+    /// Builds the program, and brings the lab up to date with it.
+    pub(crate) fn ready() -> Result<Self, Failure> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stacks");
+        let folder = folder.canonicalize()?;
+        let ours = Self {
+            program: built(&folder)?,
+            folder,
+        };
+        eprintln!("bringing the lab up to date; without one this takes some minutes");
+        while !is_unchanged(&ours.call(&["up"])?) {}
+        Ok(ours)
+    }
+
+    /// Runs the program as an operator does; it has to succeed.
+    pub(crate) fn call(&self, arguments: &[&str]) -> Result<Output, Failure> {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).args(["--env", "lab"]);
+        command.args(["--color", "never", "--stack-dir"]);
+        let output = command.arg(&self.folder).output()?;
+        if output.status.success() {
+            return Ok(output);
+        }
+        Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
+    }
+
+    /// An `up` with nothing to do: how long it took from start to end, and what it said.
+    pub(crate) fn unchanged(&self, arguments: &[&str]) -> Result<(Duration, String), Failure> {
+        let begun = Instant::now();
+        let output = self.call(&[&["up"], arguments].concat())?;
+        let elapsed = begun.elapsed();
+        if !is_unchanged(&output) {
+            return Err("something changed meanwhile".into());
+        }
+        Ok((
+            elapsed,
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        ))
+    }
+
+    /// The lab's hosts, not connected yet.
+    pub(crate) async fn hosts(&self) -> Result<Hosts, Failure> {
+        let wanted = Rehearsed {
+            folder: self.folder.clone(),
+            hosts: Vec::new(),
+            balancers: Vec::new(),
+        };
+        let way = kbz_lab::Rehearsal.find(&wanted).await?;
+        let way = way.ok_or("the lab is gone")?;
+        Ok(Hosts::over_ssh(way.hosts))
+    }
+
+    /// Connects to every host through the bastion and runs one command on each, all at once.
+    pub(crate) async fn floor(&self) -> Result<Duration, Failure> {
+        let hosts = self.hosts().await?;
+        let begun = Instant::now();
+        let answers = hosts.exec_on_all(&Exec::new("true", PATIENCE)).await;
+        let elapsed = begun.elapsed();
+        for answer in answers.into_values() {
+            if !answer?.status.success() {
+                return Err("a host cannot run `true`".into());
+            }
+        }
+        hosts.close().await;
+        Ok(elapsed)
+    }
+}
+
+/// The release build of the stack's program, which lies beside this one.
+fn built(stack: &Path) -> Result<PathBuf, Failure> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--release", "--package", "stacks"]);
+    if !build.current_dir(stack).status()?.success() {
+        return Err("the program cannot be built".into());
+    }
+    Ok(release()?.join("keybuzz"))
+}
+
+/// The folder of release builds: this program is one of them.
+fn release() -> Result<PathBuf, Failure> {
+    let here = std::env::current_exe()?;
+    let release = here.ancestors().nth(2).ok_or("no folder of builds")?;
+    Ok(release.to_owned())
+}
+
+fn is_unchanged(output: &Output) -> bool {
+    String::from_utf8_lossy(&output.stderr).contains("no changes")
+}
