@@ -1,9 +1,10 @@
 //! Roles, databases and extensions through an entry point.
 
 use super::hetzner_lb::{Balanced, HetznerLb};
+use super::patroni::PatroniCluster;
 use crate::diag::{Finding, SourceLocation};
 use crate::ident::Urn;
-use crate::primitive;
+use crate::primitive::{self, PatroniConfig};
 use crate::program::{Component, DeclareExt as _, Handle, Result, Scope};
 use crate::secret::Login;
 
@@ -64,6 +65,18 @@ impl PgTenant {
     }
 }
 
+/// The same with the configuration of each cluster among them: one that agrees on nothing yet holds
+/// nothing either, however much of it, and of the way to it, is there already.
+fn with_configurations(mut parents: Vec<Urn>) -> Vec<Urn> {
+    let clusters = parents
+        .iter()
+        .filter(|urn| urn.kind().as_str() == PatroniCluster::KIND);
+    let configurations = clusters.map(|cluster| Urn::global(PatroniConfig::KIND, cluster.name()));
+    let configurations: Vec<Urn> = configurations.collect();
+    parents.extend(configurations);
+    parents
+}
+
 impl Component for PgTenant {
     fn urn(&self) -> Urn {
         Urn::global(Self::KIND, &self.database)
@@ -92,6 +105,7 @@ impl Component for PgTenant {
             .chain(entry.parents())
             .chain([entry.urn().clone()])
             .collect();
+        let parents = with_configurations(parents);
         let owner = primitive::PgRole::at(&site, &self.owner.user)
             .login()
             .password(&self.owner.password);

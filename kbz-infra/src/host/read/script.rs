@@ -323,9 +323,11 @@ done
 put modules "$found"
 "#;
 
-/// Whether UFW is installed, and whether its rules are in the kernel.
+/// Whether UFW is installed, and whether its rules are in the kernel for good: while a timer waits to
+/// undo a change, whoever was to stop the timer may be gone, and the change with it.
 const FIREWALL: &str = r"if command -v ufw >/dev/null; then put ufw installed; fi
-if iptables -w 5 -S ufw-user-input >/dev/null 2>&1; then put ufw-chain present; fi
+if systemctl --quiet is-active 'kbz-revert-firewall-*.timer' 2>/dev/null; then :
+elif iptables -w 5 -S ufw-user-input >/dev/null 2>&1; then put ufw-chain present; fi
 ";
 
 fn line(body: &mut String, text: std::fmt::Arguments<'_>) {
@@ -353,4 +355,36 @@ pub(in crate::host) fn sysctl_path(key: &str) -> String {
 /// A module's name as the kernel writes it.
 pub(super) fn module_name(name: &str) -> String {
     name.replace('-', "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
+
+    use super::*;
+
+    /// What is said of a firewall that is on, with a timer that waits or not.
+    fn told(timer: &str) -> String {
+        let programs = tempfile::TempDir::new().unwrap();
+        for (name, does) in [("ufw", ":"), ("iptables", ":"), ("systemctl", timer)] {
+            let path = programs.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\n{does}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let script = format!("put() {{ echo \"$1\"; }}\n{FIREWALL}");
+        let mut shell = Command::new("/bin/sh");
+        let output = shell
+            .arg("-c")
+            .arg(script)
+            .env("PATH", programs.path())
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    }
+
+    #[test]
+    fn a_firewall_that_a_timer_will_switch_off_is_not_in_force() {
+        assert_eq!(told("exit 3"), "ufw\nufw-chain\n");
+        assert_eq!(told("exit 0"), "ufw\n");
+    }
 }
