@@ -44,6 +44,7 @@ impl Effect {
     pub fn deed(&self) -> Deed {
         match &self.action {
             Action::WriteFile { path, .. } => Deed::new("file", path, "written"),
+            Action::SetFileAttributes { path, .. } => Deed::new("attributes of file", path, "set"),
             Action::RemoveFile { path, .. } => Deed::new("file", path, "removed"),
             Action::MakeDirectory { path, .. } => Deed::new("directory", path, "made"),
             Action::RemoveDirectory { path, .. } => Deed::new("directory", path, "removed"),
@@ -66,6 +67,8 @@ impl Effect {
             Action::RemoveStamp { name } => Deed::new("stamp", name, "forgotten"),
             Action::Mark(record) => Deed::new("mark of", &record.urn.to_string(), "noted"),
             Action::Unmark(urn) => Deed::new("mark of", &urn.to_string(), "forgotten"),
+            Action::TakeLease { .. } => Deed::new("lease", "", "taken"),
+            Action::GiveLeaseBack { .. } => Deed::new("lease", "", "given back"),
             Action::SetRole(goal) => Deed::new("role", &goal.name, "set"),
             Action::DropRole { name } => Deed::new("role", name, "dropped"),
             Action::SetDatabase(goal) => Deed::new("database", &goal.name, "set"),

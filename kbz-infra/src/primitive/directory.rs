@@ -27,7 +27,7 @@
 //! # Ok::<(), kbz_infra::ident::InvalidName>(())
 //! ```
 
-use super::file::{owner_probe, ownership_drift};
+use super::file::{owner_probe, ownership_beside, ownership_drift};
 use crate::effect::Removal;
 use crate::effect::{Action, Effect, Owner};
 use crate::ident::{Digest, HostName, Urn};
@@ -221,7 +221,13 @@ impl Resource for Directory {
                 self.judge_contents(context)?;
                 let site = self.site();
                 let reasons = ownership_drift(context, &site, &self.owner, self.mode, found)?;
-                (!reasons.is_empty()).then(|| self.change(Op::Update, reasons, details))
+                let (owner, mode) = ownership_beside(context, &self.owner, self.mode, found);
+                let beside = Self {
+                    mode,
+                    owner,
+                    ..self.clone()
+                };
+                (!reasons.is_empty()).then(|| beside.change(Op::Update, reasons, details))
             }
             PathReading::File(_) | PathReading::Other(_) => {
                 return Err(PlanError::Refused {

@@ -152,12 +152,13 @@ impl File {
         wanted: &Digest,
         found: &FileReading,
     ) -> Result<Option<Change>, PlanError> {
+        let found_ownership = &found.ownership;
         let mut reasons = ownership_drift(
             context,
             &self.site(),
             &self.owner,
             self.mode,
-            &found.ownership,
+            found_ownership,
         )?;
         if found.immutable != self.immutable && !context.ignores("immutable") {
             reasons.push(Reason::field("immutable", found.immutable, self.immutable));
@@ -174,9 +175,35 @@ impl File {
             op: Op::Update,
             reasons,
             impact: Impact::None,
-            effects: vec![self.write(text.clone(), PreImage::Content(found.digest))],
+            effects: vec![self.mend(context, text, found)],
             details,
         }))
+    }
+
+    /// What makes a file that is there as declared, what is ignored of it left as it is found.
+    fn mend(&self, context: &Context<'_>, text: &Text, found: &FileReading) -> Effect {
+        let (owner, mode) = ownership_beside(context, &self.owner, self.mode, &found.ownership);
+        let immutable = if context.ignores("immutable") {
+            found.immutable
+        } else {
+            self.immutable
+        };
+        let beside = Self {
+            mode,
+            owner,
+            immutable,
+            ..self.clone()
+        };
+        if !context.ignores("content") {
+            return beside.write(text.clone(), PreImage::Content(found.digest));
+        }
+        let attributes = Action::SetFileAttributes {
+            path: beside.path,
+            mode,
+            owner: beside.owner,
+            immutable,
+        };
+        Effect::on(&self.host, attributes)
     }
 }
 
@@ -313,6 +340,30 @@ pub(super) fn ownership_drift(
         }
     }
     Ok(reasons)
+}
+
+/// Owner and mode of something that is there once it is as declared: what is ignored stays as it
+/// is found.
+pub(super) fn ownership_beside(
+    context: &Context<'_>,
+    owner: &Owner,
+    mode: u32,
+    found: &Ownership,
+) -> (Owner, u32) {
+    let owner = if context.ignores("owner") {
+        Owner::Named {
+            user: found.owner.clone(),
+            group: found.group.clone(),
+        }
+    } else {
+        owner.clone()
+    };
+    let mode = if context.ignores("mode") {
+        found.mode
+    } else {
+        mode
+    };
+    (owner, mode)
 }
 
 /// Old and new text for a diff, without a secret in either.

@@ -191,6 +191,25 @@ impl Files {
         Ok(())
     }
 
+    /// Sets what a file has besides its content.
+    pub(super) fn set_attributes(
+        &mut self,
+        path: &str,
+        ownership: Ownership,
+        immutable: bool,
+    ) -> Result<(), EffectError> {
+        match self.0.get_mut(path) {
+            Some(Entry::File(file)) => {
+                file.ownership = ownership;
+                file.immutable = immutable;
+                Ok(())
+            }
+            Some(Entry::Other(Node::Symlink)) => Err(moved(path, "a symbolic link is there")),
+            Some(_) => Err(moved(path, "something that is no regular file is there")),
+            None => Err(moved(path, "it is gone")),
+        }
+    }
+
     pub(super) fn remove_file(&mut self, path: &str, expect: PreImage) -> Result<(), EffectError> {
         if !self.0.contains_key(path) {
             return Ok(());

@@ -89,6 +89,12 @@ pub(super) async fn run(
             };
             write.change(site, run).await
         }
+        Action::SetFileAttributes {
+            path,
+            mode,
+            owner,
+            immutable,
+        } => set_attributes(site, path, *mode, owner, *immutable).await,
         Action::RemoveFile { path, expect } => {
             remove_file(path, *expect).map_err(|e| unspeakable(&e))
         }
@@ -186,6 +192,40 @@ fn remove_file(path: &str, expect: PreImage) -> Result<Change, NulByte> {
     script.push_str(UNPROTECT);
     script.push_str("rm -f -- \"$path\" && sync -- \"$dir\" || exit 1\n");
     Ok(Change::new(path, script))
+}
+
+async fn set_attributes(
+    site: &HostSite,
+    path: &str,
+    mode: u32,
+    owner: &Owner,
+    immutable: bool,
+) -> Result<Change, EffectError> {
+    let owner = owner::numeric_or_named(site, owner).await?;
+    let script = attributes_script(path, mode, &owner, immutable);
+    Ok(Change::new(
+        path,
+        script.map_err(|error| unspeakable(&error))?,
+    ))
+}
+
+fn attributes_script(
+    path: &str,
+    mode: u32,
+    owner: &str,
+    immutable: bool,
+) -> Result<String, NulByte> {
+    let mut script = format!(
+        "path={}\n{FOUND}{NO_LINK}\
+         if [ \"$found\" = absent ]; then moved 'it is gone'; fi\n{UNPROTECT}\
+         chown -- {} \"$path\" && chmod -- {mode:o} \"$path\" || exit 1\n",
+        shell::quote(path)?,
+        shell::quote(owner)?,
+    );
+    if immutable {
+        script.push_str("chattr +i -- \"$path\" || exit 1\n");
+    }
+    Ok(script)
 }
 
 async fn make_directory(

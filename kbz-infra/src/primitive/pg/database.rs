@@ -78,11 +78,27 @@ impl PgDatabase {
         }
     }
 
-    fn change(&self, context: &Context<'_>, op: Op, reasons: Vec<Reason>) -> Change {
+    fn create(&self, context: &Context<'_>) -> Change {
+        let public_connect = self.public_connect;
+        self.change(
+            context,
+            Op::Create,
+            vec![Reason::Missing],
+            (&self.owner, public_connect),
+        )
+    }
+
+    fn change(
+        &self,
+        context: &Context<'_>,
+        op: Op,
+        reasons: Vec<Reason>,
+        (owner, public_connect): (&str, bool),
+    ) -> Change {
         let goal = DatabaseGoal {
             name: self.name.clone(),
-            owner: self.owner.clone(),
-            public_connect: self.public_connect,
+            owner: owner.to_owned(),
+            public_connect,
             comment: mark(context),
         };
         Change {
@@ -106,11 +122,7 @@ impl PgDatabase {
             comment,
         } = found
         else {
-            return Ok(Some(self.change(
-                context,
-                Op::Create,
-                vec![Reason::Missing],
-            )));
+            return Ok(Some(self.create(context)));
         };
         let what = format!("database {}", self.name);
         let unmarked = judge_mark(context, &what, comment.as_deref())?;
@@ -141,7 +153,19 @@ impl PgDatabase {
             Op::Update
         };
         reasons.extend(unmarked);
-        Ok((!reasons.is_empty()).then(|| self.change(context, op, reasons)))
+        let goal = (
+            if context.ignores("owner") {
+                owner.as_str()
+            } else {
+                &self.owner
+            },
+            if context.ignores("public_connect") {
+                *public_connect
+            } else {
+                self.public_connect
+            },
+        );
+        Ok((!reasons.is_empty()).then(|| self.change(context, op, reasons, goal)))
     }
 }
 
@@ -156,7 +180,7 @@ impl Resource for PgDatabase {
 
     fn plan(&self, context: &Context<'_>) -> Result<Planned, PlanError> {
         let change = match context.read(&self.site, &self.query())? {
-            None => Some(self.change(context, Op::Create, vec![Reason::Missing])),
+            None => Some(self.create(context)),
             Some(found) => self.update(context, found)?,
         };
         let public = self.public_connect.to_string();

@@ -116,10 +116,20 @@ impl PgRole {
         }
     }
 
-    fn change(&self, context: &Context<'_>, op: Op, reasons: Vec<Reason>) -> Change {
+    fn create(&self, context: &Context<'_>) -> Change {
+        self.change(context, Op::Create, vec![Reason::Missing], &self.goal)
+    }
+
+    fn change(
+        &self,
+        context: &Context<'_>,
+        op: Op,
+        reasons: Vec<Reason>,
+        goal: &RoleGoal,
+    ) -> Change {
         let goal = RoleGoal {
             comment: mark(context),
-            ..self.goal.clone()
+            ..goal.clone()
         };
         Change {
             op,
@@ -128,6 +138,42 @@ impl PgRole {
             effects: vec![Effect::new(self.site.clone(), Action::SetRole(goal))],
             details: Vec::new(),
         }
+    }
+
+    /// What the role is to be where some fields stay as they are found.
+    fn goal_beside(&self, context: &Context<'_>, found: &RoleReading) -> RoleGoal {
+        let mut goal = self.goal.clone();
+        let RoleReading::Present {
+            login,
+            superuser,
+            replication,
+            create_db,
+            create_role,
+            member_of,
+            ..
+        } = found
+        else {
+            return goal;
+        };
+        for (name, found, goal) in [
+            ("login", *login, &mut goal.login),
+            ("superuser", *superuser, &mut goal.superuser),
+            ("replication", *replication, &mut goal.replication),
+            ("createdb", *create_db, &mut goal.create_db),
+            ("createrole", *create_role, &mut goal.create_role),
+        ] {
+            if context.ignores(name) {
+                *goal = found;
+            }
+        }
+        if context.ignores("member_of") {
+            goal.member_of.clone_from(member_of);
+        }
+        if context.ignores("password") {
+            // Without a verifier the password stays as it is.
+            goal.verifier = None;
+        }
+        goal
     }
 
     fn drift(&self, context: &Context<'_>, found: &RoleReading) -> Result<Vec<Reason>, PlanError> {
@@ -194,11 +240,7 @@ impl PgRole {
         found: &RoleReading,
     ) -> Result<Option<Change>, PlanError> {
         let RoleReading::Present { comment, .. } = found else {
-            return Ok(Some(self.change(
-                context,
-                Op::Create,
-                vec![Reason::Missing],
-            )));
+            return Ok(Some(self.create(context)));
         };
         let what = format!("role {}", self.goal.name);
         let unmarked = judge_mark(context, &what, comment.as_deref())?;
@@ -209,7 +251,8 @@ impl PgRole {
             Op::Update
         };
         reasons.extend(unmarked);
-        Ok((!reasons.is_empty()).then(|| self.change(context, op, reasons)))
+        let goal = self.goal_beside(context, found);
+        Ok((!reasons.is_empty()).then(|| self.change(context, op, reasons, &goal)))
     }
 }
 
@@ -229,7 +272,7 @@ impl Resource for PgRole {
         };
         let goal = Digest::of_parts([format!("{:?}", self.goal).as_str(), secret.as_str()]);
         let change = match context.read(&self.site, &self.query())? {
-            None => Some(self.change(context, Op::Create, vec![Reason::Missing])),
+            None => Some(self.create(context)),
             Some(found) => self.update(context, found)?,
         };
         Ok(Planned {
