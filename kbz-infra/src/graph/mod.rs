@@ -171,6 +171,16 @@ impl Graph {
         }
     }
 
+    /// The same, in which these objects keep fields as they are found to be.
+    pub fn adopting(mut self, adopted: BTreeMap<Urn, BTreeMap<String, String>>) -> Self {
+        for (urn, fields) in adopted {
+            if let Some(node) = self.nodes.get_mut(&urn) {
+                node.options.adopted.extend(fields);
+            }
+        }
+        self
+    }
+
     /// The stack.
     pub fn stack(&self) -> &StackName {
         &self.stack

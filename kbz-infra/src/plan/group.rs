@@ -18,7 +18,9 @@ pub(super) fn order(groups: &[Group], observation: &Observation, steps: &mut Vec
         if protects_nobody(group, observation) {
             continue;
         }
-        Roll::new(group, steps).lay(group.leader(observation).as_ref(), steps);
+        let leader = group.leader(observation);
+        let roll = Roll::new(group, group.confirming(observation), steps);
+        roll.lay(leader.as_ref(), steps);
     }
 }
 
@@ -39,13 +41,15 @@ fn protects_nobody(group: &Group, observation: &Observation) -> bool {
 /// One group's disturbing steps by member.
 struct Roll<'a> {
     group: &'a Group,
+    /// The members that commits wait for.
+    confirming: BTreeSet<HostName>,
     disturbing: BTreeMap<HostName, BTreeSet<StepId>>,
     all: BTreeMap<HostName, BTreeSet<StepId>>,
     next_id: u32,
 }
 
 impl<'a> Roll<'a> {
-    fn new(group: &'a Group, steps: &[Step]) -> Self {
+    fn new(group: &'a Group, confirming: BTreeSet<HostName>, steps: &[Step]) -> Self {
         let mut disturbing: BTreeMap<HostName, BTreeSet<StepId>> = BTreeMap::new();
         let mut all: BTreeMap<HostName, BTreeSet<StepId>> = BTreeMap::new();
         for step in steps {
@@ -70,6 +74,7 @@ impl<'a> Roll<'a> {
             .unwrap_or_default();
         Self {
             group,
+            confirming,
             disturbing,
             all,
             next_id,
@@ -106,7 +111,8 @@ impl<'a> Roll<'a> {
         steps.any(Step::is_leader_first)
     }
 
-    /// Replicas in the reverse of the program's order, then the leader, or the leader before.
+    /// Replicas in the reverse of the program's order, those that commits wait for after the
+    /// others, then the leader, or the leader before.
     fn members_in_turn(&self, leader: Option<&HostName>, leader_first: bool) -> Vec<HostName> {
         let disturbed = self
             .group
@@ -114,9 +120,11 @@ impl<'a> Roll<'a> {
             .iter()
             .rev()
             .filter(|m| self.disturbing.contains_key(*m));
-        let (leading, following): (Vec<_>, Vec<_>) = disturbed
+        let (leading, mut following): (Vec<_>, Vec<_>) = disturbed
             .cloned()
             .partition(|member| Some(member) == leader);
+        // Stable: each of the two keeps its order.
+        following.sort_by_key(|member| self.confirming.contains(member));
         if leader_first {
             leading.into_iter().chain(following).collect()
         } else {

@@ -113,3 +113,14 @@ impl<'a> Memory<'a> {
             .collect()
     }
 }
+
+/// What is remembered: what the operator's own memory and the hosts' registries hold, and where
+/// both know an object, what its host says.
+pub fn remembered(
+    snapshot: &BTreeMap<Urn, Record>,
+    observation: &Observation,
+) -> BTreeMap<Urn, Record> {
+    let memory = Memory::new(snapshot, observation);
+    let known = memory.urns().into_iter().filter_map(|urn| memory.get(urn));
+    known.map(|record| (record.urn.clone(), record.clone())).collect()
+}

@@ -5,9 +5,11 @@
 //! all that depends on it, and is left alone.
 
 mod alias;
+mod drift;
 mod fate;
 mod forecast;
 mod group;
+mod index;
 mod memory;
 mod options;
 mod order;
@@ -19,6 +21,7 @@ mod step;
 
 pub use crate::resource::{Group, Leadership};
 pub use forecast::{Cause, Forecast, Pause, Span, loss, searches};
+pub use memory::remembered;
 pub use planner::{Planner, Problem, probes};
-pub use selection::{Pattern, Request, Selection};
+pub use selection::{Pattern, Request, Selection, is_meant};
 pub use step::{Outcome, Plan, Step, StepId, Stuck, StuckBy};

@@ -6,7 +6,7 @@ use super::fate::Fate;
 use super::memory::Memory;
 use super::selection::{Request, Selection};
 use super::step::{Outcome, Plan, Step, StepId, Stuck, StuckBy};
-use super::{alias, group, order};
+use super::{alias, drift, group, order};
 use crate::effect::Record;
 use crate::effect::{Action, Effect};
 use crate::graph::{Graph, Node};
@@ -152,19 +152,21 @@ impl<'a> Planner<'a> {
     /// what is remembered, and lives in something that is about to be mended, is looked after
     /// once that is done.
     fn ask(&self, urn: &Urn, node: &Node, draft: &Draft) -> Result<Planned, PlanError> {
-        let plan = |parent_absent| {
-            let context = Context::new(
-                self.graph.stack().as_str(),
-                self.observation,
-                self.vault,
-                draft,
-                &node.options.ignore_changes,
-            );
+        let beside = |parent_absent, ignored: &BTreeSet<String>| {
+            let stack = self.graph.stack().as_str();
+            let context = Context::new(stack, self.observation, self.vault, draft, ignored);
             node.resource.plan(
                 &context
                     .with_absent_parent(parent_absent)
                     .with_ownership(self.is_owned(urn)),
             )
+        };
+        let plan = |parent_absent| {
+            let planned = beside(parent_absent, &node.options.ignore_changes)?;
+            match drift::left_alone(&node.options, planned.change.as_ref()) {
+                Some(ignored) => beside(parent_absent, &ignored),
+                None => Ok(planned),
+            }
         };
         self.refuse_claimed(urn)?;
         let mut within = node.options.within.iter();

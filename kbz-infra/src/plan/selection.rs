@@ -140,7 +140,7 @@ impl Selection {
 }
 
 /// Whether patterns mean an object, or a component that it is part of.
-fn is_meant(patterns: &[Pattern], graph: &Graph, urn: &Urn) -> bool {
+pub fn is_meant(patterns: &[Pattern], graph: &Graph, urn: &Urn) -> bool {
     let means = |urn: &Urn| patterns.iter().any(|pattern| pattern.matches(urn));
     let mut above = graph.node(urn).and_then(|node| node.parent.as_ref());
     let mut found = means(urn);

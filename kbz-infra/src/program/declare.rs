@@ -144,6 +144,7 @@ pub(super) fn merged(first: Options, second: Options) -> Options {
         postconditions: all(first.postconditions, second.postconditions),
         depends_on: both(first.depends_on, second.depends_on),
         ignore_changes: names(first.ignore_changes, second.ignore_changes),
+        adopted: first.adopted.into_iter().chain(second.adopted).collect(),
         timeout: second.timeout.or(first.timeout),
         member_of: second.member_of.or(first.member_of),
         within: both(first.within, second.within),

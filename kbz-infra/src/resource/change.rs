@@ -1,12 +1,16 @@
 //! What a kind answers when it is asked to plan: nothing to do, or a change and why.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Effect, Impact};
-use crate::ident::{HostName, Urn};
+use crate::ident::{Digest, HostName, Urn};
 use crate::secret::KeyedHash;
+
+/// The name of the field that is the content of a file.
+const CONTENT: &str = "content";
 
 /// The answer of [`Resource::plan`](super::Resource::plan).
 #[derive(Debug, Clone, PartialEq)]
@@ -139,6 +143,21 @@ pub enum Reason {
     Undeclared,
     /// The stack is being destroyed.
     Destroy,
+}
+
+/// What of a change somebody could say to stay as it is found: fields with their values, the
+/// content of a file by its digest. What holds a secret, or is not there at all, is not among it.
+pub fn found(reasons: &[Reason], details: &[Detail]) -> BTreeMap<String, String> {
+    let text = details.iter().find_map(|detail| match detail {
+        Detail::Text { old, .. } => Some(format!("sha256:{}", Digest::of(old))),
+        Detail::Note(_) => None,
+    });
+    let fields = reasons.iter().filter_map(|reason| match reason {
+        Reason::Field { name, old, .. } => Some((name.clone(), old.clone())),
+        Reason::Content => Some((CONTENT.to_owned(), text.clone()?)),
+        _ => None,
+    });
+    fields.collect()
 }
 
 impl Reason {

@@ -1,12 +1,14 @@
 //! Groups: members that must not be disturbed together.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::options::GroupName;
 use super::timing::LeaderTiming;
 use crate::effect::Gate;
 use crate::ident::HostName;
-use crate::probe::{Observation, Probe, Reading, Seen, Site};
+use crate::probe::{ClusterReading, MemberRole, Observation, Probe, Reading, Seen, Site};
 
 /// A group whose members are disturbed one at a time, the leader last, each time waiting until
 /// the group is whole again.
@@ -34,12 +36,29 @@ pub struct Leadership {
 }
 
 impl Group {
+    fn cluster<'a>(&self, observation: &'a Observation) -> Option<&'a ClusterReading> {
+        let leadership = self.leadership.as_ref()?;
+        match observation.get(&leadership.probe) {
+            Some(Seen::Read(Reading::Cluster(cluster))) => Some(cluster),
+            _ => None,
+        }
+    }
+
+    /// The members that confirm the leader's commits, as far as the observation tells.
+    pub fn confirming(&self, observation: &Observation) -> BTreeSet<HostName> {
+        let members = self.cluster(observation).into_iter();
+        let members = members.flat_map(|cluster| &cluster.members);
+        let confirming = members.filter(|member| member.role == MemberRole::SyncStandby);
+        let names: BTreeSet<&str> = confirming.map(|member| member.name.as_str()).collect();
+        let own = self.members.iter();
+        own.filter(|member| names.contains(member.as_str()))
+            .cloned()
+            .collect()
+    }
+
     /// The member that leads, as far as the observation tells.
     pub fn leader(&self, observation: &Observation) -> Option<HostName> {
-        let leadership = self.leadership.as_ref()?;
-        let Some(Seen::Read(Reading::Cluster(cluster))) = observation.get(&leadership.probe) else {
-            return None;
-        };
+        let cluster = self.cluster(observation)?;
         let name = cluster.agreed_leader(self.members.len())?;
         self.members
             .iter()

@@ -14,7 +14,7 @@ mod timing;
 
 use std::fmt;
 
-pub use change::{Change, Detail, Op, Planned, Reason};
+pub use change::{Change, Detail, Op, Planned, Reason, found};
 pub use claim::{Claim, Endpoint, Fitness, FitnessCheck, Limit, RunningContainer};
 pub use content::Content;
 pub use context::{Blocked, Context, PlanError, Upstream};

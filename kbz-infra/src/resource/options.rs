@@ -1,6 +1,6 @@
 //! What a program can say of any resource.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -35,6 +35,9 @@ pub struct Options {
     pub depends_on: BTreeSet<Urn>,
     /// Names of fields whose drift is left alone.
     pub ignore_changes: BTreeSet<String>,
+    /// Values that fields keep as long as they are found with them: drift that was adopted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub adopted: BTreeMap<String, String>,
     /// How long the effects of one change may take, instead of the kind's own limit.
     pub timeout: Option<Duration>,
     /// How often an effect of it that failed is tried again.

@@ -1,0 +1,77 @@
+//! Drift: what has to be done although the program says what it said when that was done last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::step::{Outcome, Plan, Step};
+use crate::effect::Record;
+use crate::ident::Urn;
+use crate::resource::{Change, Options, Reason, found};
+
+impl Plan {
+    /// What has drifted: objects that this plan would change, and that are remembered to be what
+    /// the program still wants of them. What the program wants otherwise by now is not among it,
+    /// nor what follows from that alone.
+    pub fn drifted(&self, remembered: &BTreeMap<Urn, Record>) -> BTreeSet<Urn> {
+        let pending = self.pending(remembered);
+        let objects = self.steps.iter().filter(|step| is_of_an_object(step));
+        let objects = objects.map(|step| step.urn.clone());
+        objects.filter(|urn| !pending.contains(urn)).collect()
+    }
+
+    /// What the program wants otherwise than it was done last: what is new, changed, or no longer
+    /// declared, and what has to be done again for it.
+    pub fn pending(&self, remembered: &BTreeMap<Urn, Record>) -> BTreeSet<Urn> {
+        let mut pending = BTreeSet::new();
+        // With the components that they are part of. Steps come after what they depend on.
+        let mut changed: BTreeSet<&Urn> = BTreeSet::new();
+        for step in self.steps.iter().filter(|step| is_of_an_object(step)) {
+            if !is_as_remembered(step, remembered) || follows(step, &changed) {
+                pending.insert(step.urn.clone());
+                changed.insert(&step.urn);
+                changed.extend(&step.parent);
+            }
+        }
+        pending
+    }
+}
+
+fn is_of_an_object(step: &Step) -> bool {
+    step.outcome != Outcome::Nothing
+}
+
+fn is_as_remembered(step: &Step, remembered: &BTreeMap<Urn, Record>) -> bool {
+    match &step.outcome {
+        Outcome::Remember(record) => {
+            let known = remembered.get(&step.urn);
+            known.is_some_and(|known| known.goal == record.goal)
+        }
+        Outcome::Forget | Outcome::Nothing => false,
+    }
+}
+
+/// Whether a step is there only because of what changes before it.
+fn follows(step: &Step, changed: &BTreeSet<&Urn>) -> bool {
+    let mut reasons = step.reasons.iter();
+    !step.reasons.is_empty()
+        && reasons.all(|reason| match reason {
+            Reason::Stale { uses } => uses.parse().is_ok_and(|urn: Urn| changed.contains(&urn)),
+            _ => false,
+        })
+}
+
+/// What a resource ignores once the drift that was adopted is added; `None` where a change holds
+/// nothing of it.
+pub(super) fn left_alone(options: &Options, change: Option<&Change>) -> Option<BTreeSet<String>> {
+    if options.adopted.is_empty() {
+        return None;
+    }
+    let change = change?;
+    let found = found(&change.reasons, &change.details).into_iter();
+    let adopted = found.filter(|(name, value)| options.adopted.get(name) == Some(value));
+    let mut ignored: BTreeSet<String> = adopted.map(|(name, _)| name).collect();
+    if ignored.is_empty() {
+        return None;
+    }
+    ignored.extend(options.ignore_changes.iter().cloned());
+    Some(ignored)
+}
