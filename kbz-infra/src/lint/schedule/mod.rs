@@ -13,6 +13,7 @@
 //! Limits: a container or a unit counts as ended where the observation saw it run, and who leads
 //! is known where the plan moves the leader or the observation tells.
 
+mod closed;
 mod effects;
 mod finding;
 mod leader;
@@ -48,6 +49,7 @@ pub fn plan_observed(plan: &Plan, groups: &[Group], observation: &Observation) -
         findings.extend(roll.ungated(&order));
         findings.extend(roll.leader_findings(&order));
         findings.extend(roll.unclaimed(plan));
+        findings.extend(roll.closed(observation));
     }
     findings.extend(effects::findings(plan, groups, observation));
     findings.into_iter().collect()
