@@ -41,6 +41,19 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Who says to hold the lock of a directory and is not known to be dead.
     fn holder(&self, directory: &Path) -> Result<Option<Holder>, FileError>;
 
+    /// Takes the lock of a directory from whoever says to hold it; who that was. Only where a
+    /// lock does not end with its process.
+    fn unlock(&self, _directory: &Path) -> Result<Option<Holder>, FileError> {
+        Ok(None)
+    }
+
+    /// What people, and hosts, call a directory: nobody else's has the same name.
+    fn name(&self, directory: &Path) -> String {
+        let whole = std::path::absolute(directory);
+        let whole = whole.unwrap_or_else(|_| directory.to_owned());
+        format!("{}:{}", lock::this_host(), whole.display())
+    }
+
     /// Whether a write may take so long that it must not be waited for among other work.
     fn waits(&self) -> bool;
 }

@@ -60,14 +60,26 @@ pub enum StoreError {
     Poisoned,
 }
 
+impl StoreError {
+    /// Whether a file of the state is not what was written to it.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Snapshot { why, .. } | Self::Journal { why, .. } => {
+                matches!(why, FormatError::Damaged { .. })
+            }
+            _ => false,
+        }
+    }
+}
+
 fn way_out(why: &FormatError, path: &Path) -> String {
     match why {
         FormatError::Newer { .. } => String::new(),
         FormatError::Damaged { .. } => {
             let directory = path.parent().unwrap_or(path).display();
             format!(
-                "; restore it from a backup, or move {directory} aside: the next run rebuilds it \
-                 from the marks on the hosts"
+                "; `state rebuild` keeps it beside and makes a new one from the marks on the hosts; \
+                 a backup is restored to {directory}"
             )
         }
     }

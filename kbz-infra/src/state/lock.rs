@@ -83,7 +83,7 @@ impl std::fmt::Display for Holder {
     }
 }
 
-fn this_host() -> String {
+pub(super) fn this_host() -> String {
     let name = rustix::system::uname();
     name.nodename().to_string_lossy().into_owned()
 }

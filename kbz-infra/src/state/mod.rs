@@ -6,6 +6,7 @@
 //! to what a killed run had still done. Only this module writes local files, atomically and
 //! synced; nothing in them is a secret.
 
+mod anew;
 mod atomic;
 mod disk;
 mod entry;
@@ -17,6 +18,8 @@ mod lock;
 mod log;
 mod proof;
 mod recovery;
+#[cfg(feature = "s3")]
+pub mod s3;
 mod saved;
 mod snapshot;
 mod store;

@@ -185,7 +185,12 @@ fn trace(action: &Action, vault: &Vault) -> Option<Trace> {
             Some((balancer(name), None, Image::Balanced(change.clone())))
         }
         Action::DeleteLoadBalancer { name } => goes(balancer(name)),
-        Action::RestartMember { .. } | Action::Gate(_) => None,
+        // Whose file it is may be known inside an image alone; set twice, it is as set once.
+        Action::SetFileAttributes { .. }
+        | Action::TakeLease { .. }
+        | Action::GiveLeaseBack { .. }
+        | Action::RestartMember { .. }
+        | Action::Gate(_) => None,
     }
 }
 

@@ -25,11 +25,11 @@ use crate::effect::Record;
 use crate::ident::{StackName, Urn};
 use crate::plan::StepId;
 
-const SNAPSHOT: &str = "snapshot.json";
-const JOURNAL: &str = "journal.jsonl";
+pub(super) const SNAPSHOT: &str = "snapshot.json";
+pub(super) const JOURNAL: &str = "journal.jsonl";
 
 /// Only the operator reads the state.
-const PRIVATE: u32 = 0o600;
+pub(super) const PRIVATE: u32 = 0o600;
 
 /// How often a reader without the lock looks again when a run replaces the files meanwhile.
 const LOOKS: usize = 5;
@@ -103,9 +103,27 @@ impl Store {
         WorldFile::of(&self.disk, &self.directory, &self.stack).read()
     }
 
+    pub(super) fn disk(&self) -> &dyn Disk {
+        self.disk.as_ref()
+    }
+
+    pub(super) fn stack(&self) -> &StackName {
+        &self.stack
+    }
+
     /// Takes the lock, and with it the right to write.
     pub fn lock(&self) -> Result<LockedStore, StoreError> {
-        let lock = self.disk.lock(&self.directory)?;
+        self.under(self.disk.lock(&self.directory)?)
+    }
+
+    /// Takes the lock from whoever says to hold it, where locks do not end with their process; who
+    /// that was.
+    pub fn unlock(&self) -> Result<Option<Holder>, StoreError> {
+        Ok(self.disk.unlock(&self.directory)?)
+    }
+
+    /// The right to write that a lock gives.
+    pub(super) fn under(&self, lock: Box<dyn Held>) -> Result<LockedStore, StoreError> {
         let mut replayed = self.look()?;
         let journal = self.journal_for(&mut replayed)?;
         Ok(LockedStore {
@@ -161,7 +179,7 @@ impl Store {
     }
 
     /// Puts a journal in place that has its first line only, with the number `seq`.
-    fn begin_journal(&self, seq: u64) -> Result<Journal, StoreError> {
+    pub(super) fn begin_journal(&self, seq: u64) -> Result<Journal, StoreError> {
         let path = self.directory.join(JOURNAL);
         let opened = Entry::Opened {
             schema: SCHEMA,
@@ -273,7 +291,7 @@ fn no_first_line() -> FormatError {
 
 /// The journal's file. A write that failed may have left half a line, so it is the last.
 #[derive(Debug)]
-struct Journal {
+pub(super) struct Journal {
     file: Box<dyn Append>,
     path: PathBuf,
     poisoned: bool,
@@ -357,6 +375,12 @@ impl LockedStore {
     /// Who holds the lock: this process.
     pub fn holder(&self) -> &Holder {
         self.lock.holder()
+    }
+
+    /// Who changes the hosts from here, in words: this state, of which one run at a time has the
+    /// lock.
+    pub fn operator(&self) -> String {
+        self.store.disk.name(&self.store.directory)
     }
 
     /// Who held the lock before and died with it.

@@ -223,8 +223,32 @@ fn damage_is_an_error_with_the_way_out_and_never_empty() {
         std::fs::write(&path, &bad).unwrap();
         let error = store(base.path()).lock().unwrap_err().to_string();
         assert!(error.contains("is damaged"), "{error}");
-        assert!(error.contains("rebuilds it from the marks"), "{error}");
+        assert!(error.contains("`state rebuild`"), "{error}");
         std::fs::write(&path, good).unwrap();
     }
     assert!(store(base.path()).lock().is_ok());
+}
+
+#[test]
+fn what_is_damaged_is_kept_beside_and_begun_anew() {
+    let base = tempfile::tempdir().unwrap();
+    let mut locked = store(base.path()).lock().unwrap();
+    locked
+        .append(&whole_run(&locked, 1), Durability::Now)
+        .unwrap();
+    locked.fold().unwrap();
+    drop(locked);
+    let path = store(base.path()).directory().join("snapshot.json");
+    std::fs::write(&path, "torn").unwrap();
+    for number in 1..=2 {
+        assert!(store(base.path()).lock().unwrap_err().is_damage());
+        let (anew, aside) = store(base.path()).begin_anew().unwrap();
+        assert!(anew.records().is_empty());
+        drop(anew);
+        let beside = path.with_file_name(format!("snapshot.json.damaged-{number}"));
+        assert!(aside.contains(&beside), "{aside:?}");
+        assert_eq!(std::fs::read_to_string(beside).unwrap(), "torn");
+        assert_eq!(store(base.path()).read().unwrap().records.len(), 0);
+        std::fs::write(&path, "torn").unwrap();
+    }
 }
