@@ -15,6 +15,7 @@ mod expand;
 mod handle;
 mod input;
 mod inventory;
+mod overrides;
 mod scope;
 mod settings;
 mod stack;
@@ -23,12 +24,14 @@ mod versions;
 pub use credentials::{Credentials, Login};
 pub use declare::{DeclareExt, With};
 pub use environment::{
-    BaseImages, Bastion, Environment, EnvironmentKind, Environments, Hetzner, Ssh, TokenSource,
+    BaseImages, Bastion, Bucket, Environment, EnvironmentKind, Environments, Hetzner, Ssh,
+    TokenSource,
 };
 pub use error::{ProgramError, Result};
 pub use handle::Handle;
 pub use input::InputErrors;
 pub use inventory::{Host, Inventory, Role, UnknownRole};
+pub use overrides::Overrides;
 pub use scope::{Component, Declarable, Scope};
 pub use settings::{ImageBase, Settings};
 pub use stack::{Export, Program, Stack};

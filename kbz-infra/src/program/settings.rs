@@ -26,6 +26,8 @@ pub struct Settings {
     pub versions: Option<PathBuf>,
     /// The credentials file, where the environment has one of its own.
     pub credentials: Option<PathBuf>,
+    /// The file of the operator's age identities, for credentials that are encrypted.
+    pub age_identity: Option<PathBuf>,
     /// Where images come from.
     pub images: ImageBase,
     /// Bytes of memory that each host's database may plan with, where hosts share one machine.
@@ -50,6 +52,7 @@ impl Settings {
             inventory: None,
             versions: None,
             credentials: None,
+            age_identity: None,
             images: ImageBase::Official,
             memory_budget: None,
             postgresql: BTreeMap::new(),

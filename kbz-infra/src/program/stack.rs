@@ -102,7 +102,8 @@ impl Stack {
         let file = self
             .settings
             .input(self.settings.credentials.as_ref(), path);
-        let credentials = Credentials::load_or_generate(&file)?;
+        let identity = self.settings.age_identity.as_deref();
+        let credentials = Credentials::load_or_generate_with(&file, identity)?;
         self.vault.extend(credentials.vault());
         self.warnings.extend(credentials.notices().iter().cloned());
         Ok(credentials)
@@ -145,7 +146,8 @@ impl Stack {
             .help("end it in _PASS, _PASSWORD, _TOKEN or _KEY")
             .into());
         }
-        let credentials = Credentials::passwords(&file, &wanted)?;
+        let identity = self.settings.age_identity.as_deref();
+        let credentials = Credentials::passwords(&file, identity, &wanted)?;
         self.vault.extend(credentials.vault());
         self.warnings.extend(credentials.notices().iter().cloned());
         Ok(names.map(SecretRef::new))

@@ -16,9 +16,9 @@ use super::super::InputErrors;
 use super::super::input::name_of;
 use crate::diag::{Finding, SourceLocation};
 
-/// The text of the file, or nothing where there is none. Refused: a file that others may read or
+/// The content of a file, or nothing where there is none. Refused: a file that others may read or
 /// write, one of another owner, a link, a folder in which others may replace it.
-pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, InputErrors> {
+pub(super) fn read_bytes(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, InputErrors> {
     let mut file = match open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -36,10 +36,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, InputErrors
     let mut bytes = Zeroizing::new(Vec::new());
     file.read_to_end(&mut bytes)
         .map_err(|error| unreadable(path, &error))?;
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
-        Err(_) => Err(refused(path, "is no UTF-8 text", "save the file as UTF-8")),
-    }
+    Ok(Some(bytes))
 }
 
 /// Opens without following a link and without waiting for the other end of a pipe.
@@ -105,7 +102,7 @@ pub(super) fn locked_folder(path: &Path) -> Result<File, InputErrors> {
                 .mode(0o700)
                 .recursive(true)
                 .create(folder)?;
-            write(&folder.join(".gitignore"), "*\n")?;
+            write(&folder.join(".gitignore"), b"*\n")?;
         }
         let handle = File::open(folder)?;
         handle.lock()?;
@@ -114,23 +111,18 @@ pub(super) fn locked_folder(path: &Path) -> Result<File, InputErrors> {
     lock().map_err(|error| unwritable(folder, &error))
 }
 
-/// Puts the whole text in place of the file, for its owner alone.
-pub(super) fn replace(path: &Path, text: &str) -> Result<(), InputErrors> {
-    write(path, text).map_err(|error| unwritable(path, &error))
-}
-
 /// The one place here that writes: whole or not at all, and on disk when it returns.
-fn write(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = folder_of(path);
     // Mode 600 from the start.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     File::open(folder)?.sync_all()
 }
 
-fn refused(path: &Path, why: &str, help: &str) -> InputErrors {
+pub(super) fn refused(path: &Path, why: &str, help: &str) -> InputErrors {
     Finding::error(
         "kbz::credentials::refused",
         format!("{} {why}", path.display()),
@@ -140,12 +132,12 @@ fn refused(path: &Path, why: &str, help: &str) -> InputErrors {
     .into()
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> InputErrors {
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> InputErrors {
     let message = format!("{} cannot be read: {error}", path.display());
     Finding::error("kbz::credentials::unreadable", message).into()
 }
 
-fn unwritable(path: &Path, error: &io::Error) -> InputErrors {
+pub(super) fn unwritable(path: &Path, error: &io::Error) -> InputErrors {
     let message = format!("{} cannot be written: {error}", path.display());
     Finding::error("kbz::credentials::unwritable", message).into()
 }

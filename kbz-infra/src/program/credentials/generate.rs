@@ -1,13 +1,12 @@
 //! Makes a credentials file, and completes an older one.
 
-use std::path::Path;
-
 use rand::CryptoRng;
 use rand::distr::{Alphanumeric, SampleString as _};
 use zeroize::Zeroizing;
 
 use super::super::InputErrors;
 use super::super::input::name_of;
+use super::place::Place;
 use super::variables::{Holds, Variable};
 use super::{Credentials, file};
 use crate::diag::{Finding, SourceLocation, listed};
@@ -22,18 +21,18 @@ const HEADER: &str = "\
 
 /// Reads a file that holds all of `variables`, or makes or completes it.
 pub(super) fn load_or_generate(
-    path: &Path,
+    place: Place<'_>,
     variables: &[Variable],
     random: &mut impl CryptoRng,
 ) -> Result<Credentials, InputErrors> {
-    let _lock = file::locked_folder(path)?;
-    let name = name_of(path);
-    let (text, made) = if let Some(text) = file::read(path)? {
+    let _lock = file::locked_folder(place.path)?;
+    let name = name_of(place.path);
+    let (text, made) = if let Some(text) = place.read()? {
         (text, None)
     } else {
         let every: Vec<_> = variables.iter().collect();
         let text = Zeroizing::new(HEADER.to_owned() + &lines(&every, random));
-        file::replace(path, &text)?;
+        place.replace(&text)?;
         (text, Some(generated(&name)))
     };
     let (mut credentials, lacking) = Credentials::parse_with_gaps(name.as_str(), &text, variables)?;
@@ -41,7 +40,7 @@ pub(super) fn load_or_generate(
         let text = completed(&text, &lacking, random);
         // Nothing is written that could not be read back.
         credentials = Credentials::parse_whole(name.as_str(), &text, variables)?;
-        file::replace(path, &text)?;
+        place.replace(&text)?;
         credentials.notices.push(added(&name, &lacking));
     }
     credentials.notices.extend(made);

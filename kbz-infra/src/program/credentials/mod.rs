@@ -12,7 +12,9 @@
 mod envfile;
 mod file;
 mod generate;
+mod place;
 mod rules;
+mod sealed;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ use super::InputErrors;
 use super::input::Faults;
 use crate::diag::{Finding, SourceText};
 use crate::secret::{SecretRef, Vault};
+use place::Place;
 use variables::Variable;
 
 pub use crate::secret::Login;
@@ -37,11 +40,12 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Reads the file at `path`; writes nothing.
+    /// Reads the file at `path`; writes nothing. One that is encrypted is not opened.
     #[track_caller]
     pub fn load(path: &Path) -> Result<Self, InputErrors> {
         let asked = crate::diag::SourceLocation::caller();
-        match file::read(path)? {
+        let identity = None;
+        match (Place { path, identity }).read()? {
             Some(text) => Self::parse(super::input::name_of(path), &text),
             None => Err(Finding::error(
                 "kbz::credentials::missing",
@@ -56,14 +60,29 @@ impl Credentials {
     /// Reads the file at `path`. Makes it with random passwords when there is none, and adds
     /// what later versions need to one that has all that was needed before.
     pub fn load_or_generate(path: &Path) -> Result<Self, InputErrors> {
-        generate::load_or_generate(path, &variables::ALL, &mut rand::rng())
+        Self::load_or_generate_with(path, None)
+    }
+
+    /// The same; a file whose name ends in `.age` is encrypted, and opened with the age identities
+    /// in the file `identity`.
+    pub fn load_or_generate_with(
+        path: &Path,
+        identity: Option<&Path>,
+    ) -> Result<Self, InputErrors> {
+        let place = Place { path, identity };
+        generate::load_or_generate(place, &variables::ALL, &mut rand::rng())
     }
 
     /// Reads a file of passwords alone, those of another service than PostgreSQL; makes and
-    /// completes it like [`load_or_generate`](Self::load_or_generate).
-    pub(super) fn passwords(path: &Path, names: &[&'static str]) -> Result<Self, InputErrors> {
+    /// completes it like [`load_or_generate_with`](Self::load_or_generate_with).
+    pub(super) fn passwords(
+        path: &Path,
+        identity: Option<&Path>,
+        names: &[&'static str],
+    ) -> Result<Self, InputErrors> {
         let variables: Vec<Variable> = names.iter().map(|name| variables::password(name)).collect();
-        generate::load_or_generate(path, &variables, &mut rand::rng())
+        let place = Place { path, identity };
+        generate::load_or_generate(place, &variables, &mut rand::rng())
     }
 
     /// Whether the value of a variable of this name is a secret.

@@ -1,7 +1,9 @@
+use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 use super::*;
 use crate::diag::{Renderer, Report, SourceReader};
@@ -370,4 +372,83 @@ proptest! {
             prop_assert_eq!(codes(&text), ["placeholder"]);
         }
     }
+}
+
+/// A folder with an identity in it, and the place of a sealed file.
+fn sealed() -> (TempDir, PathBuf, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let identity = identity_in(&folder, "keys.txt");
+    let path = folder.path().join("credentials/postgres.env.age");
+    (folder, identity, path)
+}
+
+fn identity_in(folder: &TempDir, name: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    let key = age::x25519::Identity::generate();
+    let text = format!("# mine\n{}\n", key.to_string().expose_secret());
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+#[test]
+fn a_sealed_file_is_made_read_and_completed_and_nobody_else_can_read_it() {
+    let (folder, identity, path) = sealed();
+    let made = Credentials::load_or_generate_with(&path, Some(&identity)).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.starts_with(b"age-encryption.org/v1\n"));
+    assert!(!String::from_utf8_lossy(&bytes).contains("POSTGRES"));
+    let again = Credentials::load_or_generate_with(&path, Some(&identity)).unwrap();
+    let password = |credentials: &Credentials| {
+        let vault = credentials.vault();
+        vault
+            .resolve(&credentials.app().password)
+            .unwrap()
+            .to_string()
+    };
+    assert_eq!(password(&again), password(&made));
+
+    let other = identity_in(&folder, "other.txt");
+    let refused = Credentials::load_or_generate_with(&path, Some(&other)).unwrap_err();
+    assert!(
+        refused.to_string().contains("cannot be opened"),
+        "{refused}"
+    );
+    let nothing = Credentials::load_or_generate_with(&path, None).unwrap_err();
+    assert!(
+        nothing.to_string().contains("nothing says with what"),
+        "{nothing}"
+    );
+}
+
+#[test]
+fn a_sealed_file_is_for_the_recipients_beside_it_too() {
+    let (folder, identity, path) = sealed();
+    let other = identity_in(&folder, "other.txt");
+    let text = std::fs::read_to_string(&other).unwrap();
+    let key: age::x25519::Identity = text.lines().last().unwrap().parse().unwrap();
+    let list = path.with_file_name("postgres.env.age.recipients");
+    std::fs::create_dir_all(list.parent().unwrap()).unwrap();
+    std::fs::write(&list, format!("# a colleague\n{}\n", key.to_public())).unwrap();
+    Credentials::load_or_generate_with(&path, Some(&identity)).unwrap();
+    Credentials::load_or_generate_with(&path, Some(&other)).unwrap();
+
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&list, "nonsense\n").unwrap();
+    let refused = Credentials::load_or_generate_with(&path, Some(&identity)).unwrap_err();
+    assert!(
+        refused.to_string().contains(":1 is no recipient"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn an_identity_that_others_can_read_is_refused() {
+    let (_folder, identity, path) = sealed();
+    std::fs::set_permissions(&identity, Permissions::from_mode(0o644)).unwrap();
+    let refused = Credentials::load_or_generate_with(&path, Some(&identity)).unwrap_err();
+    assert!(
+        refused.to_string().contains("can be read by others"),
+        "{refused}"
+    );
 }

@@ -83,6 +83,20 @@ pub struct Hetzner {
     pub token: TokenSource,
 }
 
+/// A bucket of an S3 store. Who may use it stands in the variables `AWS_ACCESS_KEY_ID` and
+/// `AWS_SECRET_ACCESS_KEY`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// What the names of all objects begin with. Default: nothing.
+    pub prefix: String,
+    /// The address of the API; without one it follows from the region.
+    pub endpoint: Option<String>,
+    /// The region. Default: `us-east-1`.
+    pub region: String,
+}
+
 /// Where a token is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenSource {
@@ -105,8 +119,12 @@ pub struct Environment {
     pub versions: Option<PathBuf>,
     /// Its credentials; without them the program's.
     pub credentials: Option<PathBuf>,
+    /// The file of the operator's age identities, for credentials whose name ends in `.age`.
+    pub age_identity: Option<PathBuf>,
     /// The folder of its state.
     pub state: PathBuf,
+    /// The bucket of its state, instead of the folder.
+    pub s3: Option<Bucket>,
     /// The way to its hosts; the lab and the model have their own.
     pub ssh: Option<Ssh>,
     /// The API of its load balancer; the lab and the model have their own.
@@ -137,6 +155,9 @@ pub struct Environments {
 
 /// The environment that runs when none is named.
 const DEFAULT: &str = "lab";
+
+/// What S3 stores without regions of their own expect.
+const S3_REGION: &str = "us-east-1";
 
 const HETZNER_API: &str = "https://api.hetzner.cloud/v1";
 
@@ -282,9 +303,13 @@ fn environment(
     let inventory = section.path("inventory");
     let versions = section.path("versions");
     let credentials = section.path("credentials");
-    let state = section
-        .path("state")
-        .unwrap_or_else(|| section.resolve(".kbz"));
+    let age_identity = section.path("age_identity");
+    let folder = section.path("state");
+    let s3 = section.section("s3").map(bucket);
+    if s3.is_some() && folder.is_some() {
+        section.refuse("state", "the state is in the bucket that `s3` names");
+    }
+    let state = folder.unwrap_or_else(|| section.resolve(".kbz"));
     let base_images = base_images(&mut section);
     let memory = section.bytes("memory");
     let postgresql = section.values("postgresql");
@@ -305,7 +330,9 @@ fn environment(
         inventory,
         versions,
         credentials,
+        age_identity,
         state,
+        s3: s3.flatten(),
         ssh: ssh.or_else(|| is_hosts.then(Ssh::default)),
         hetzner,
         base_images,
@@ -378,18 +405,41 @@ fn bastion(mut section: Section<'_, '_>) -> Option<Bastion> {
     })
 }
 
-fn hetzner(mut section: Section<'_, '_>) -> Option<Hetzner> {
-    let api = section.string("api");
-    if let Some((api, place)) = &api
-        && !api.starts_with("https://")
-        && (!api.starts_with("http://127.0.0.1:") || api.contains('@'))
-    {
+fn bucket(mut section: Section<'_, '_>) -> Option<Bucket> {
+    let name = section.required_string("bucket");
+    let text = |given: Option<(String, SourceLocation)>| given.map(|(text, _)| text);
+    let prefix = text(section.string("prefix")).unwrap_or_default();
+    let region = text(section.string("region")).unwrap_or_else(|| S3_REGION.to_owned());
+    let endpoint = section.string("endpoint");
+    if let Some((endpoint, place)) = &endpoint {
+        encrypted(&mut section, endpoint, place.clone());
+    }
+    section.finish();
+    Some(Bucket {
+        name: name?,
+        prefix,
+        endpoint: endpoint.map(|(endpoint, _)| endpoint),
+        region,
+    })
+}
+
+/// Refuses an address that a secret would be sent to without encryption.
+fn encrypted(section: &mut Section<'_, '_>, address: &str, place: SourceLocation) {
+    let local = address.starts_with("http://127.0.0.1:") && !address.contains('@');
+    if !address.starts_with("https://") && !local {
         section.fault(
             "kbz::environment::api",
             "the API would be called without encryption".to_owned(),
-            place.clone(),
+            place,
             "an address begins with https://",
         );
+    }
+}
+
+fn hetzner(mut section: Section<'_, '_>) -> Option<Hetzner> {
+    let api = section.string("api");
+    if let Some((api, place)) = &api {
+        encrypted(&mut section, api, place.clone());
     }
     let variable = section.string("token_env").map(|(name, _)| name);
     let file = section.path("token_file");

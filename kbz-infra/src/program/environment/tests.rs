@@ -153,3 +153,43 @@ proptest! {
         let _ = parse(&lines);
     }
 }
+
+#[test]
+fn state_in_a_bucket_and_encrypted_credentials() {
+    let text = r#"
+[environments.lab]
+kind = "sim"
+
+[environments.team]
+kind = "hosts"
+credentials = "credentials/postgres.env.age"
+age_identity = "~/keys.txt"
+
+[environments.team.s3]
+bucket = "state"
+endpoint = "http://127.0.0.1:9000"
+"#;
+    let environments = parse(text).unwrap();
+    let team = environments.get(Some("team")).unwrap();
+    assert_eq!(
+        team.age_identity.as_deref(),
+        Some(Path::new("/home/op/keys.txt"))
+    );
+    let bucket = team.s3.as_ref().unwrap();
+    assert_eq!(
+        (bucket.name.as_str(), bucket.prefix.as_str()),
+        ("state", "")
+    );
+    assert_eq!(bucket.region, "us-east-1");
+
+    let wrong = text.replace("kind = \"hosts\"\n", "kind = \"hosts\"\nstate = \".kbz\"\n");
+    let wrong = wrong.replace("http://127.0.0.1:9000", "http://store.example");
+    let wrong = wrong.replace("bucket =", "bukcet =");
+    let errors = parse(&wrong).unwrap_err();
+    let said: Vec<&str> = errors
+        .findings()
+        .iter()
+        .map(|f| f.message.as_str())
+        .collect();
+    assert_eq!(said.len(), 4, "{said:#?}");
+}
