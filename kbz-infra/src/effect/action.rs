@@ -57,6 +57,17 @@ pub enum Action {
         /// Whether the immutable attribute protects the file (`chattr +i`).
         immutable: bool,
     },
+    /// Sets owner, mode and protection of a file that is there, and leaves its content as it is.
+    SetFileAttributes {
+        /// An absolute path.
+        path: String,
+        /// Permission bits.
+        mode: u32,
+        /// Owner and group.
+        owner: Owner,
+        /// Whether the immutable attribute protects the file (`chattr +i`).
+        immutable: bool,
+    },
     /// Removes a file; one that is gone is fine.
     RemoveFile {
         /// An absolute path.
@@ -151,6 +162,17 @@ pub enum Action {
     Mark(Box<Record>),
     /// Forgets an object in the host's registry.
     Unmark(Urn),
+    /// Takes a host's lease for a run, so that nobody else begins one. Part of no plan: a run
+    /// begins with it.
+    TakeLease {
+        /// Who runs, in words.
+        holder: String,
+    },
+    /// Gives a lease back, if it is still the holder's.
+    GiveLeaseBack {
+        /// Who ran.
+        holder: String,
+    },
     /// Creates or alters a role.
     SetRole(RoleGoal),
     /// Drops a role.

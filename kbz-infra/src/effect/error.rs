@@ -16,6 +16,14 @@ pub enum EffectError {
         /// What is there now.
         found: String,
     },
+    /// Somebody else changes the hosts at present.
+    #[error("{site} is being changed by another run: {by}")]
+    Held {
+        /// The host that says so.
+        site: String,
+        /// Who runs, and when that was last heard of.
+        by: String,
+    },
     /// The site carried it out and said no.
     #[error("{what}: {said}")]
     Failed {

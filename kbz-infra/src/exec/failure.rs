@@ -69,7 +69,7 @@ impl Failure {
             EffectError::Unreachable(outage) => {
                 (FailureKind::Unreachable, Some(outage.site.clone()))
             }
-            EffectError::Moved { .. } => (FailureKind::Moved, None),
+            EffectError::Moved { .. } | EffectError::Held { .. } => (FailureKind::Moved, None),
             EffectError::Failed { .. } => (FailureKind::Refused, None),
             EffectError::GateClosed { .. } => (FailureKind::GateClosed, None),
             EffectError::Cancelled => (FailureKind::Cancelled, None),

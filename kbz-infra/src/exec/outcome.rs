@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::event::Because;
 use super::failure::Failure;
-use crate::effect::Record;
+use crate::effect::{EffectError, Record};
 use crate::ident::{StackName, Urn};
 use crate::plan::StepId;
 use crate::state::{Ended, LockedStore, StoreError, Tally};
@@ -48,6 +48,9 @@ pub enum RunError {
     /// The plan cannot be written down, so it has no hash.
     #[error("the plan cannot be written down: {0}")]
     Encode(#[from] serde_json::Error),
+    /// Another run goes on, or a newer one has been there. Nothing was begun.
+    #[error(transparent)]
+    Held(EffectError),
     /// The journal could not be written. What had begun was finished; nothing more was.
     #[error("the journal cannot be written, so nothing more was begun")]
     Store(#[from] StoreError),

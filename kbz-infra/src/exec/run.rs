@@ -9,16 +9,20 @@ use super::cancel::Cancel;
 use super::dispatcher::{Dispatcher, Work};
 use super::emitter::Emitter;
 use super::event::Event;
+use super::lease::Lease;
 use super::limits::Limits;
 use super::outcome::{InvalidPlan, RunError, RunOutcome};
 use super::queue::{Disorder, Queue};
 use crate::effect::{Interpreter, RunContext};
 use crate::plan::{Plan, StepId};
-use crate::state::LockedStore;
+use crate::state::{Ended, LockedStore};
 
 /// A plan about to be carried out.
 #[must_use = "a run does nothing until it is started"]
-pub struct Run(Work);
+pub struct Run {
+    work: Work,
+    lease: Option<Lease>,
+}
 
 impl Run {
     /// A run of `plan`. The run's number is `context.run`; it must be above all before it. The
@@ -30,13 +34,20 @@ impl Run {
         context: RunContext,
         limits: Limits,
     ) -> Self {
-        Self(Work {
+        let work = Work {
             plan: Arc::new(plan),
             interpreter,
             store,
             context,
             limits,
-        })
+        };
+        Self { work, lease: None }
+    }
+
+    /// The same, begun only while nobody else holds these hosts.
+    pub fn holding(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self
     }
 
     /// Carries the plan out. A plan without steps writes nothing but what it found to be there
@@ -46,8 +57,28 @@ impl Run {
         events: UnboundedSender<Event>,
         cancel: Cancel,
     ) -> Result<RunOutcome, RunError> {
-        let Self(mut work) = self;
+        let Self { work, lease } = self;
         let queue = check(&work)?;
+        let Some(lease) = lease.filter(|_| !work.plan.steps.is_empty()) else {
+            return Self::carry_out(work, queue, events, cancel).await;
+        };
+        let (interpreter, context) = (Arc::clone(&work.interpreter), work.context.clone());
+        lease.take(interpreter.as_ref(), &context).await?;
+        let outcome = Self::carry_out(work, queue, events, cancel).await;
+        let abandoned = |outcome: &RunOutcome| outcome.ended == Ended::Abandoned;
+        // What was left under way goes on for a while, and nobody else may come between.
+        if !outcome.as_ref().is_ok_and(abandoned) {
+            lease.give_back(interpreter.as_ref(), &context).await;
+        }
+        outcome
+    }
+
+    async fn carry_out(
+        mut work: Work,
+        queue: Queue,
+        events: UnboundedSender<Event>,
+        cancel: Cancel,
+    ) -> Result<RunOutcome, RunError> {
         let emitter = Emitter::new(events);
         if let Some(left) = work.store.recovery() {
             let unseen = BTreeMap::new();

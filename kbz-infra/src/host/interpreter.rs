@@ -133,13 +133,40 @@ impl HostInterpreter {
         match site {
             Site::Host(name) => self.on_host(name, action, run).await,
             Site::Operator => run::on_operator(&self.operator, action, run).await,
-            Site::Postgres(access) => self.on_postgres(access, action, run).await,
-            Site::Patroni(access) => self.on_patroni(access, action, run).await,
+            Site::Postgres(access) => {
+                self.fence(site, &access.via, run).await?;
+                self.on_postgres(access, action, run).await
+            }
+            Site::Patroni(access) => {
+                self.fence(site, &access.members, run).await?;
+                self.on_patroni(access, action, run).await
+            }
             Site::Hetzner => match &self.hetzner {
-                Some(client) => run::on_hetzner(client, action, run).await,
+                Some(client) => {
+                    self.fence(site, self.hosts.names(), run).await?;
+                    run::on_hetzner(client, action, run).await
+                }
                 None => Err(Outage::new(site, NO_HETZNER).into()),
             },
         }
+    }
+
+    /// Makes sure that no newer run has changed the hosts: what has no registry of its own is
+    /// guarded by that of the first of `hosts` that answers.
+    async fn fence(
+        &self,
+        site: &Site,
+        hosts: impl IntoIterator<Item = &HostName>,
+        run: &RunContext,
+    ) -> Result<(), EffectError> {
+        let mut silent = Outage::new(site, "no host answers that could tell whether it may");
+        for name in hosts {
+            match run::fence(&self.host(name)?, run).await {
+                Err(EffectError::Unreachable(outage)) => silent = outage,
+                outcome => return outcome,
+            }
+        }
+        Err(silent.into())
     }
 
     async fn on_host(

@@ -2,8 +2,8 @@
 //!
 //! It holds what cannot be marked itself, so that any operator's machine, and the next run,
 //! see the same: a record per object (`objects/`), what services were last started or reloaded
-//! with (`stamps/`), the ids of users inside images (`users/`), and the number of the newest
-//! run that has changed the host (`run`). All files are written beside their place and renamed.
+//! with (`stamps/`), the ids of users inside images (`users/`), the number of the newest run that
+//! has changed the host (`run`), and who runs (`lease`). All files are written beside their place and renamed.
 //!
 //! A host's registry is trusted for that host alone: a record that speaks of another place
 //! would let one host decide what is removed elsewhere, and is refused ([`belongs`]).
@@ -75,21 +75,53 @@ impl Registry {
         )
     }
 
+    /// The exit code of a script that finds the lease held by somebody else.
+    pub(super) const HELD: u32 = 78;
+
+    /// The note of who runs.
+    pub(super) fn lease(&self) -> String {
+        format!("{}/lease", self.root)
+    }
+
     /// Shell text that ends a script with [`SUPERSEDED`] where a newer run than `run` has
-    /// changed the host, and notes `run` as the newest otherwise.
+    /// changed the host, and notes `run` as the newest otherwise. The lease is as new as that.
     pub(super) fn fence(&self, run: u64) -> String {
-        let root = &self.root;
+        let lease = self.lease();
+        format!(
+            "{}{}{}touch -c {lease} || exit 1\nexec 9>&-\n",
+            self.open(),
+            self.refuse_older(run),
+            self.note_run(run)
+        )
+    }
+
+    /// Shell text that makes the registry where there is none, and locks it.
+    pub(super) fn open(&self) -> String {
+        let (root, all) = (&self.root, self.all());
         format!(
             "umask 077\n\
-             mkdir -p -m 755 {ROOT} && mkdir -p {root} || exit 1\n\
-             exec 9>>{root}/lock && flock -w 20 9 || exit 1\n\
-             newest=$(cat {root}/run 2>/dev/null) || newest=0\n\
+             mkdir -p -m 755 {all} && mkdir -p {root} || exit 1\n\
+             exec 9>>{root}/lock && flock -w 20 9 || exit 1\n"
+        )
+    }
+
+    /// Shell text that ends a script where a newer run has changed the host. Sets `$newest`.
+    pub(super) fn refuse_older(&self, run: u64) -> String {
+        let root = &self.root;
+        format!(
+            "newest=$(cat {root}/run 2>/dev/null) || newest=0\n\
              case $newest in ''|*[!0-9]*) newest=0 ;; esac\n\
-             if [ \"$newest\" -gt {run} ]; then echo \"run $newest\" >&2; exit {SUPERSEDED}; fi\n\
-             if [ \"$newest\" -lt {run} ]; then\n\
+             if [ \"$newest\" -gt {run} ]; then echo \"run $newest\" >&2; exit {SUPERSEDED}; fi\n"
+        )
+    }
+
+    /// Shell text that notes `run` as the newest, after [`refuse_older`](Self::refuse_older).
+    pub(super) fn note_run(&self, run: u64) -> String {
+        let root = &self.root;
+        format!(
+            "if [ \"$newest\" -lt {run} ]; then\n\
              echo {run} >{root}/run.new && mv -f {root}/run.new {root}/run || exit 1\n\
-             fi\n\
-             exec 9>&-\n"
+             fi\n"
         )
     }
 }

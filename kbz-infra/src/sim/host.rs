@@ -119,8 +119,15 @@ impl HostModel {
         operator: &mut Engine,
     ) -> Result<(), EffectError> {
         let name = self.name.clone();
+        if let Action::TakeLease { holder } = action {
+            return self.registry(run).take_lease(&name, run.run, holder);
+        }
         self.registry(run).fence(&name, run.run)?;
         match action {
+            Action::GiveLeaseBack { holder } => {
+                self.registry(run).give_lease_back(holder);
+                Ok(())
+            }
             Action::WriteFile {
                 path,
                 content,
@@ -130,6 +137,15 @@ impl HostModel {
                 immutable,
                 ..
             } => self.write(path, content, (*mode, owner), (*expect, *immutable), run),
+            Action::SetFileAttributes {
+                path,
+                mode,
+                owner,
+                immutable,
+            } => {
+                let ownership = self.ownership(owner, *mode, &run.stack)?;
+                self.files.set_attributes(path, ownership, *immutable)
+            }
             Action::RemoveFile { path, expect } => self.files.remove_file(path, *expect),
             Action::MakeDirectory { path, mode, owner } => {
                 let ownership = self.ownership(owner, *mode, &run.stack)?;

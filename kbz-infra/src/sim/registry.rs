@@ -19,6 +19,9 @@ pub(super) struct Registry {
     /// Ids of users inside images, by `REFERENCE USER`.
     users: BTreeMap<String, (u32, u32)>,
     newest_run: u64,
+    /// Who runs. In the model it does not end by itself: no time passes there.
+    #[serde(default)]
+    lease: Option<String>,
 }
 
 impl Registry {
@@ -64,6 +67,36 @@ impl Registry {
 
     pub(super) fn unmark(&mut self, urn: &Urn) {
         self.records.remove(urn);
+    }
+
+    /// Takes the lease for a run, unless somebody else holds it.
+    pub(super) fn take_lease(
+        &mut self,
+        host: &HostName,
+        run: u64,
+        holder: &str,
+    ) -> Result<(), EffectError> {
+        match &self.lease {
+            Some(found) if found != holder => Err(EffectError::Held {
+                site: host.to_string(),
+                by: found.clone(),
+            }),
+            Some(_) | None => {
+                self.fence(host, run)?;
+                self.lease = Some(holder.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the lease back, if it is the holder's.
+    pub(super) fn give_lease_back(&mut self, holder: &str) {
+        self.lease.take_if(|found| found == holder);
+    }
+
+    /// The number of the newest run that has changed the host.
+    pub(super) fn newest_run(&self) -> u64 {
+        self.newest_run
     }
 
     /// Refuses a run that is older than one that has changed the host.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::cluster::{Cluster, Hosts};
 use super::docker::Engine;
 use super::host::HostModel;
-use super::refusal::failed;
+use super::refusal::{failed, moved};
+use super::registry::Registry;
 use crate::effect::{Action, Effect, EffectError, RunContext};
 use crate::ident::{HostName, StackName};
 use crate::model::load_balancer::{Health, LoadBalancerChange, LoadBalancerState, Standing, apply};
@@ -123,6 +124,9 @@ impl Universe {
     /// Carries an effect out.
     pub(super) fn run(&mut self, effect: &Effect, run: &RunContext) -> Result<(), EffectError> {
         let outage = |why: String| EffectError::Unreachable(Outage::new(&effect.site, why));
+        if effect.site.host().is_none() && effect.site != Site::Operator {
+            self.fence(run)?;
+        }
         match &effect.site {
             Site::Operator => self.run_operator(&effect.action),
             Site::Host(name) => {
@@ -138,6 +142,25 @@ impl Universe {
             Site::Hetzner if !self.hetzner => Err(outage("the API does not answer".to_owned())),
             Site::Hetzner => self.run_hetzner(&effect.action, run),
         }
+    }
+
+    /// Refuses a run where a newer one has changed a host: what has no registry of its own is
+    /// guarded by those of the hosts.
+    fn fence(&self, run: &RunContext) -> Result<(), EffectError> {
+        let registries = self
+            .hosts
+            .values()
+            .filter(|host| host.powered && host.reachable);
+        let registries = registries.filter_map(|host| host.registries.get(&run.stack));
+        let newest = registries
+            .map(Registry::newest_run)
+            .max()
+            .unwrap_or_default();
+        if newest <= run.run {
+            return Ok(());
+        }
+        let found = format!("run {newest} has changed the hosts, a newer run than this one");
+        Err(moved("the stack", found))
     }
 
     fn run_operator(&mut self, action: &Action) -> Result<(), EffectError> {

@@ -21,7 +21,7 @@ use crate::probe::{self, ContainerReading, Outage, Query, Reading, Site};
 const MARGIN: Duration = Duration::from_mins(1);
 
 /// Makes sure that no newer run has changed the host: Docker's API cannot be fenced itself.
-pub(super) async fn fence(site: &HostSite, run: &RunContext) -> Result<(), EffectError> {
+pub(in crate::host) async fn fence(site: &HostSite, run: &RunContext) -> Result<(), EffectError> {
     Change::new(site.name().to_string(), "")
         .run(site, run)
         .await

@@ -10,6 +10,7 @@ mod file;
 mod firewall;
 mod gate;
 mod image;
+mod lease;
 mod mark;
 mod owner;
 mod said;
@@ -20,6 +21,7 @@ mod unit;
 use bollard::Docker;
 
 pub(super) use balancer::change as on_hetzner;
+pub(super) use container::fence;
 pub(super) use gate::run as wait;
 pub(super) use said::{failed, misplaced, tidy};
 
@@ -47,7 +49,7 @@ impl HostChange<'_> {
         if let Some(outcome) = file::run(self.site, action, run).await {
             return outcome;
         }
-        if let Some(change) = self.scripted(action) {
+        if let Some(change) = self.scripted(action, run) {
             return change?.run(self.site, run).await.map(drop);
         }
         match action {
@@ -59,8 +61,10 @@ impl HostChange<'_> {
     }
 
     /// Actions that are one script.
-    fn scripted(&self, action: &Action) -> Option<Result<Change, EffectError>> {
+    fn scripted(&self, action: &Action, run: &RunContext) -> Option<Result<Change, EffectError>> {
         Some(match action {
+            Action::TakeLease { holder } => lease::take(self.site, holder, run.run),
+            Action::GiveLeaseBack { holder } => lease::give_back(self.site, holder),
             Action::SetSysctl { key, value } => system::set_sysctl(key, value),
             Action::SwapOff {} => Ok(system::swap_off()),
             Action::LoadModule { name } => system::load_module(name),

@@ -36,6 +36,8 @@ pub(super) struct Change {
     pub(super) stdin: Bytes,
     /// How long it may take.
     pub(super) deadline: Duration,
+    /// Whether an older run than the host's newest is refused first.
+    fenced: bool,
 }
 
 impl Change {
@@ -46,7 +48,14 @@ impl Change {
             script: script.into(),
             stdin: Bytes::new(),
             deadline: SHORT,
+            fenced: true,
         }
+    }
+
+    /// Lets the script come without the fence: it decides itself which run may go on.
+    pub(super) fn before_the_fence(mut self) -> Self {
+        self.fenced = false;
+        self
     }
 
     /// Gives the script something to read.
@@ -69,7 +78,12 @@ impl Change {
 
     /// The whole text that the host's shell reads.
     pub(super) fn text(&self, registry: &Registry, run: u64) -> String {
-        let (fence, script) = (registry.fence(run), &self.script);
+        let script = &self.script;
+        let fence = if self.fenced {
+            registry.fence(run)
+        } else {
+            String::new()
+        };
         format!("{fence}umask 022\n{FUNCTIONS}{script}\n")
     }
 
@@ -99,6 +113,10 @@ pub(super) fn judge(
         Some(MOVED) => Err(EffectError::Moved {
             what: what.to_owned(),
             found: complaint(),
+        }),
+        Some(Registry::HELD) => Err(EffectError::Held {
+            site: site.name().to_string(),
+            by: complaint(),
         }),
         Some(registry::SUPERSEDED) => Err(EffectError::Moved {
             what: site.name().to_string(),
