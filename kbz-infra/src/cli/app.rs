@@ -137,12 +137,14 @@ impl Cli {
                 let out = out.as_deref();
                 call.preview(*view, chosen, *detailed_exitcode, out).await
             }
+            Command::Drift { options } => call.drift(options).await,
+            Command::Import { resources } => call.import(resources).await,
             Command::Outputs { name, show_secrets } => call.outputs(name.as_deref(), *show_secrets),
             Command::Graph { format } => Ok(call.graph(*format)),
             Command::Render { out } => call.render(out).await,
             Command::Why { resource } => call.why(resource).await,
             Command::Doctor => call.doctor().await,
-            Command::State { command } => call.state(command),
+            Command::State { command } => call.state(command).await,
             Command::Completions { .. } | Command::Lab { .. } => Ok(ExitCode::SUCCESS),
         }
     }

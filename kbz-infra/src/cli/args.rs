@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::preview::Detail;
+
 /// Exit code of a run that failed, or that could not do everything.
 pub(super) const FAILED: u8 = 1;
 /// Exit code of `preview --detailed-exitcode` when changes are pending.
@@ -17,7 +19,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    done, or nothing to do
   1    failed, or not everything could be done
-  2    changes pending (preview --detailed-exitcode), or a command line that makes no sense
+  2    changes pending (--detailed-exitcode), or a command line that makes no sense
   3    stopped by Ctrl-C: what had begun was finished, `up` goes on from there
   130  left at once by a second Ctrl-C; the next run looks at what was under way";
 
@@ -114,6 +116,17 @@ pub(super) enum Command {
         #[arg(long)]
         fail_fast: bool,
     },
+    /// Shows what others have changed since it was done, puts it right or keeps it so
+    Drift {
+        #[command(flatten)]
+        options: DriftOptions,
+    },
+    /// Takes over objects that are there already, as they are; `up` then makes them as declared
+    Import {
+        /// Their addresses, or those of components; `*` stands for any text
+        #[arg(required = true, value_name = "ADDRESS")]
+        resources: Vec<String>,
+    },
     /// Shows what the stack offers to its users
     Outputs {
         /// Only this one, bare, for a script
@@ -169,10 +182,27 @@ pub(super) enum StateCommand {
         /// Its address
         resource: String,
     },
+    /// Gives an object another address, as `aliases` in the program does
+    Mv {
+        /// Its address
+        from: String,
+        /// The address that it is to have
+        to: String,
+    },
+    /// Forgets objects, and takes their marks away; they stay as they are
+    Rm {
+        /// Their addresses; `*` stands for any text
+        #[arg(required = true, value_name = "ADDRESS")]
+        resources: Vec<String>,
+    },
+    /// Frees it from a run that was lost on another machine, where it is in a bucket
+    Unlock,
+    /// Makes it anew from the marks on the hosts, where it is lost or damaged
+    Rebuild,
 }
 
 /// How much of a plan is shown.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct View {
     /// Shows every host by itself, also where several are alike
     #[arg(long)]
@@ -180,6 +210,45 @@ pub(super) struct View {
     /// Shows the whole content of new files
     #[arg(long)]
     pub(super) contents: bool,
+}
+
+impl View {
+    pub(super) fn detail(self) -> Detail {
+        Detail {
+            expand: self.expand,
+            contents: self.contents,
+        }
+    }
+}
+
+/// What is to become of drift. Without `--revert` or `--adopt` it is shown.
+#[derive(Debug, Clone, Default, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "these are the flags that can be typed"
+)]
+pub(super) struct DriftOptions {
+    #[command(flatten)]
+    pub(super) view: View,
+    /// Only this object or component; may be given several times, `*` stands for any text
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) target: Vec<String>,
+    /// Puts right what has drifted, and carries out nothing else that the program wants
+    #[arg(long, conflicts_with = "adopt")]
+    pub(super) revert: bool,
+    /// Keeps what has drifted as it is found: writes it to overrides.toml, and shows what the
+    /// program would have to say
+    #[arg(long)]
+    pub(super) adopt: bool,
+    /// With --adopt: only shows it
+    #[arg(long, requires = "adopt")]
+    pub(super) print: bool,
+    /// Exit code 2 when something has drifted
+    #[arg(long)]
+    pub(super) detailed_exitcode: bool,
+    /// With --revert: stops at the first failure
+    #[arg(long, requires = "revert")]
+    pub(super) fail_fast: bool,
 }
 
 /// Which objects a command is for. Without either option: all of them.

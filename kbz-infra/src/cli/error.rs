@@ -1,6 +1,7 @@
 //! Why a command failed, as a person is told.
 
 use crate::diag::{Finding, Report, SourceLocation};
+use crate::effect::EffectError;
 use crate::exec::RunError;
 use crate::graph::GraphError;
 use crate::ident::InvalidName;
@@ -10,6 +11,10 @@ use crate::resource::PlanError;
 use crate::state::StoreError;
 
 use super::rehearsal::NoLab;
+
+/// What to do when another run goes on.
+const HELD: &str = "wait until it has ended; one that was lost ends when its operator runs `up` \
+                    again, or 20 minutes after it was heard of last";
 
 /// Why a command failed: always findings, each with a cure where there is one.
 #[derive(Debug, Clone)]
@@ -73,6 +78,9 @@ impl From<StoreError> for Failed {
 
 impl From<RunError> for Failed {
     fn from(error: RunError) -> Self {
+        if let RunError::Held(EffectError::Held { .. }) = error {
+            return Self::with_help("kbz::run::held", error.to_string(), HELD);
+        }
         Self::new("kbz::run", crate::diag::error_chain(&error))
     }
 }

@@ -29,17 +29,26 @@ impl Looked {
         observation: Observation,
         groups: &[Group],
         searches: &[LeaderSearch],
-        elapsed: Duration,
     ) -> Self {
         let forecast = Forecast::of(&plan, groups, searches, &observation);
         let proof = lint::plan_observed(&plan, groups, &observation);
         Self {
             plan,
             observation,
-            elapsed,
+            elapsed: Duration::ZERO,
             forecast,
             proof,
         }
+    }
+
+    /// The same, seen in so much time.
+    pub(super) fn taking(self, elapsed: Duration) -> Self {
+        Self { elapsed, ..self }
+    }
+
+    /// The same look, with a plan that changes what is remembered and nothing else.
+    pub(super) fn noting(self, plan: Plan) -> Self {
+        Self { plan, ..self }
     }
 
     /// Whether the order of the plan is proved.
@@ -67,13 +76,7 @@ mod tests {
 
     fn refused(lines: &str) -> Vec<String> {
         let plan = parsed(lines);
-        let looked = Looked::new(
-            plan,
-            Observation::default(),
-            &[group()],
-            &[],
-            Duration::ZERO,
-        );
+        let looked = Looked::new(plan, Observation::default(), &[group()], &[]);
         match looked.proved(Screen::of_process(Color::Never, true)) {
             Ok(()) => Vec::new(),
             Err(Failed(report)) => {

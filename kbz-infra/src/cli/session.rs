@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::checked::{Checked, checked};
 use super::error::Failed;
 use super::looked::Looked;
+use super::memory;
 use super::rehearsal::{Rehearsal, Rehearsed, RehearsedBalancer, RehearsedHost};
 use super::timings::{Phase, Timings};
 use crate::effect::Record;
@@ -15,10 +16,11 @@ use crate::effect::{Action, Effect, Interpreter};
 use crate::graph::Graph;
 use crate::ident::{HostName, StackName, Urn};
 use crate::observe::{follow_up, observe};
-use crate::plan::{Planner, Request, Selection, probes, searches};
-use crate::probe::{Observation, Seen, Site};
+use crate::plan::{Plan, Planner, Request, Selection, probes, searches};
+use crate::probe::{Observation, Probe, Registry, Seen, Site};
 use crate::program::{
-    BaseImages, Environment, EnvironmentKind, Environments, ImageBase, Program, Settings, Stack,
+    BaseImages, Environment, EnvironmentKind, Environments, ImageBase, Overrides, Program,
+    Settings, Stack,
 };
 use crate::resource::Claim;
 use crate::state::{Disk, Recovery, SavedPlan, Store};
@@ -33,7 +35,11 @@ pub(super) struct Session {
     pub(super) simulated: Option<String>,
     pub(super) program: Program,
     pub(super) graph: Graph,
+    /// Drift that was adopted.
+    pub(super) overrides: Overrides,
     pub(super) folder: PathBuf,
+    /// Where the operator's memory is kept.
+    memory: (Arc<dyn Disk>, PathBuf),
     /// Where the time of the command goes.
     pub(super) timings: Timings,
     /// Where the operator's memory is kept.
@@ -63,17 +69,21 @@ impl Session {
         let environments = Environments::load(&file, home().as_deref())?;
         let simulated = environments.of_kind(EnvironmentKind::Sim);
         let environment = environments.get(environment)?.clone();
+        let memory = memory::of(&environment, disk)?;
         let settings = settings(&environment, folder, lab)?;
         let Checked { program, graph } = checked(name, settings, declare).map_err(Failed)?;
+        let overrides = Overrides::load(&folder.join(Overrides::FILE))?;
+        let graph = overrides.applied(&environment.name, graph)?;
         timings.over(Phase::Program, begun);
         Ok(Self {
             environment,
             simulated: simulated.map(|environment| environment.name.clone()),
             program,
             graph,
+            overrides,
             folder: folder.to_owned(),
+            memory,
             timings,
-            disk,
         })
     }
 
@@ -88,8 +98,8 @@ impl Session {
 
     /// The operator's own memory of the stack.
     pub(super) fn store(&self) -> Store {
-        let disk = Arc::clone(&self.disk);
-        Store::on(disk, &self.environment.state, self.graph.stack().clone())
+        let (disk, folder) = &self.memory;
+        Store::on(Arc::clone(disk), folder, self.graph.stack().clone())
     }
 
     /// The hosts that hold something of the stack.
@@ -118,16 +128,47 @@ impl Session {
         let observation = follow_up(interpreter, observation, &known, &heard).await;
         let elapsed = begun.elapsed();
         self.timings.over(Phase::Observed, begun);
-        let begun = Instant::now();
-        let planner = Planner::new(&self.graph, &observation, &self.program.vault, remembered);
-        let plan = planner.choosing(selection).plan(request)?;
-        self.timings.over(Phase::Planned, begun);
-        if request == Request::Up && plan.is_empty() && plan.kept.is_empty() {
+        let looked = self.planned(&self.graph, observation, remembered, request, selection);
+        let looked = looked?.taking(elapsed);
+        if request == Request::Up && looked.plan.is_empty() && looked.plan.kept.is_empty() {
             nothing_chosen(selection)?;
         }
-        let searches = searches(&self.graph);
-        let groups = self.graph.groups();
-        Ok(Looked::new(plan, observation, groups, &searches, elapsed))
+        Ok(looked)
+    }
+
+    /// Reads the marks on the hosts, and nothing else.
+    pub(super) async fn marks(
+        &self,
+        interpreter: &Arc<dyn Interpreter>,
+        remembered: &BTreeMap<Urn, Record>,
+    ) -> Looked {
+        let begun = Instant::now();
+        let heard = |event| self.timings.observed(&event);
+        let mut hosts = self.hosts();
+        hosts.extend(remembered.keys().filter_map(|urn| urn.host().cloned()));
+        let asked = hosts.iter().map(|host| Probe::host(host, Registry {}));
+        let observation = observe(interpreter, asked.collect(), &heard).await;
+        let elapsed = begun.elapsed();
+        self.timings.over(Phase::Observed, begun);
+        let nothing = Plan::forgetting(self.graph.stack(), []);
+        Looked::new(nothing, observation, self.graph.groups(), &[]).taking(elapsed)
+    }
+
+    /// Plans from what was seen.
+    pub(super) fn planned(
+        &self,
+        graph: &Graph,
+        observation: Observation,
+        remembered: &BTreeMap<Urn, Record>,
+        request: Request,
+        selection: &Selection,
+    ) -> Result<Looked, Failed> {
+        let begun = Instant::now();
+        let planner = Planner::new(graph, &observation, &self.program.vault, remembered);
+        let plan = planner.choosing(selection).plan(request)?;
+        self.timings.over(Phase::Planned, begun);
+        let searches = searches(graph);
+        Ok(Looked::new(plan, observation, graph.groups(), &searches))
     }
 
     /// Reads what a plan was decided from, and plans nothing: what of it still holds is done.
@@ -148,7 +189,7 @@ impl Session {
         let since = saved.since(&observation, vault);
         let plan = saved.plan.reduced(&since.done, &since.refused);
         let searches = searches(&self.graph);
-        Looked::new(plan, observation, &saved.groups, &searches, elapsed)
+        Looked::new(plan, observation, &saved.groups, &searches).taking(elapsed)
     }
 
     /// Every file that the program generates, by `HOST/PATH`, and the context of every image;
@@ -294,6 +335,7 @@ fn settings(
         inventory: environment.inventory.clone(),
         versions: environment.versions.clone(),
         credentials: environment.credentials.clone(),
+        age_identity: environment.age_identity.clone(),
         images,
         memory_budget,
         postgresql: environment.postgresql.clone(),

@@ -4,8 +4,6 @@
 //! Each target is a function of bytes. It gets arbitrary bytes, and good files that were cut
 //! short, bent, doubled and mixed with each other.
 
-#![allow(clippy::disallowed_methods, reason = "a test prepares its own world")]
-
 use std::path::Path;
 
 use kbz_infra::ident::StackName;
@@ -14,6 +12,8 @@ use kbz_infra::program::{Credentials, Environments, Inventory, Versions};
 use kbz_infra::sim::World;
 use kbz_infra::state::Store;
 use proptest::prelude::*;
+
+use crate::bend::{bend, bent};
 
 /// No error says more than this for each byte of its file, besides what it says in any case: a
 /// finding shows the line that it is about.
@@ -141,85 +141,6 @@ fn samples() -> Vec<Vec<u8>> {
         plan.to_vec(),
     ];
     shipped.into_iter().chain(made).collect()
-}
-
-/// One thing that happens to a file.
-#[derive(Debug, Clone)]
-enum Bend {
-    Cut(prop::sample::Index),
-    Flip(prop::sample::Index, u8),
-    Put(prop::sample::Index, Vec<u8>),
-    Double(prop::sample::Index, prop::sample::Index),
-}
-
-fn bend() -> impl Strategy<Value = Bend> {
-    let index = any::<prop::sample::Index>;
-    prop_oneof![
-        index().prop_map(Bend::Cut),
-        (index(), any::<u8>()).prop_map(|(at, byte)| Bend::Flip(at, byte)),
-        (index(), telling()).prop_map(|(at, bytes)| Bend::Put(at, bytes)),
-        (index(), index()).prop_map(|(from, to)| Bend::Double(from, to)),
-    ]
-}
-
-/// What parsers trip over.
-fn telling() -> impl Strategy<Value = Vec<u8>> {
-    let words: Vec<&[u8]> = vec![
-        b"\0",
-        b"\n",
-        b"\r\n",
-        b"\t",
-        b"\"",
-        b"'",
-        b"\\",
-        b"{",
-        b"[",
-        b"[[",
-        b"&a [*a, *a]",
-        b": ",
-        b"- ",
-        b"!!",
-        b"99999999999999999999",
-        b"-1",
-        b"1e999",
-        b"null",
-        b"\xff\xfe",
-        "é⟦".as_bytes(),
-        b"\x1b[2J",
-        b"=",
-        b"#",
-        b"..",
-        b"/",
-    ];
-    prop_oneof![
-        prop::sample::select(words).prop_map(<[u8]>::to_vec),
-        prop::collection::vec(any::<u8>(), 0..12),
-        (any::<u8>(), 1_usize..2000).prop_map(|(byte, times)| vec![byte; times]),
-    ]
-}
-
-fn bent(mut bytes: Vec<u8>, bends: &[Bend]) -> Vec<u8> {
-    for bend in bends {
-        let length = bytes.len().max(1);
-        match bend {
-            Bend::Cut(at) => bytes.truncate(at.index(length)),
-            Bend::Flip(at, byte) => {
-                if let Some(old) = bytes.get_mut(at.index(length)) {
-                    *old ^= byte;
-                }
-            }
-            Bend::Put(at, put) => {
-                let at = at.index(length).min(bytes.len());
-                bytes.splice(at..at, put.iter().copied());
-            }
-            Bend::Double(from, to) => {
-                let (from, to) = (from.index(length), to.index(length));
-                let part = bytes.get(from.min(to)..from.max(to)).unwrap_or_default();
-                bytes.extend(part.to_vec());
-            }
-        }
-    }
-    bytes
 }
 
 fn foreign() -> impl Strategy<Value = Vec<u8>> {

@@ -6,8 +6,11 @@ pub(crate) use ::stories::cluster;
 
 mod adoption;
 mod drift;
+mod drifted;
 mod groups;
+mod index;
 mod keybuzz;
+mod lease;
 mod mutations;
 mod options;
 mod pairs;

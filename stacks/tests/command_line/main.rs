@@ -2,8 +2,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test prepares its own world")]
 
+mod drift;
 mod folder;
 mod forecast;
+mod index;
 mod mistakes;
 mod refused;
 mod saved;

@@ -16,7 +16,7 @@ fn ran(folder: &Folder, words: &[&str]) -> Output {
 }
 
 /// Sets a parameter of PostgreSQL.
-fn tune(folder: &Folder, work_mem: &str) {
+pub(crate) fn tune(folder: &Folder, work_mem: &str) {
     let settings = folder.read("kbz.toml");
     let table = "[environments.sim.postgresql]\n";
     let before = settings.split(table).next().expect("a text");

@@ -23,9 +23,10 @@ use crate::cli::signal;
 use crate::cli::timings::Phase;
 use crate::cli::way::{Purpose, Way};
 use crate::effect::{Progress, RunContext};
-use crate::exec::{Cancel, Failure, FailureKind, Limits, Run, RunOutcome};
+use crate::exec::{Cancel, Failure, FailureKind, Lease, Limits, Run, RunOutcome};
 use crate::ident::Urn;
 use crate::plan::{Forecast, Plan, Request, Stuck};
+use crate::probe::Seen;
 use crate::program::EnvironmentKind;
 use crate::resource::Op;
 use crate::state::{Ended, LockedStore};
@@ -67,6 +68,7 @@ impl Call<'_> {
         let mut store = session.store().lock()?;
         let selection = self.selection(wish.chosen, store.records())?;
         let (command, purpose) = match request {
+            Request::Up if wish.drift_of.is_some() => ("drift --revert", Purpose::Change(&store)),
             Request::Up => ("up", Purpose::Make(&store)),
             Request::Destroy => ("destroy", Purpose::Change(&store)),
         };
@@ -83,14 +85,21 @@ impl Call<'_> {
                 .await?
         };
         self.recovered(&mut store, &looked)?;
+        let looked = match wish.drift_of {
+            Some(meant) => {
+                let drift = self.drift_of(looked, store.records(), meant)?;
+                if drift.drifted.is_empty() && drift.looked.plan.stuck.is_empty() {
+                    self.tell_no_drift(drift.pending.len());
+                    return Ok(ExitCode::SUCCESS);
+                }
+                drift.looked
+            }
+            None => looked,
+        };
         let picture = self.drawn(&looked, &way, command, wish.view);
         self.screen.say(picture.trim_end());
         self.tell_plan(command, &looked, &way)?;
-        let title = format!(
-            "{command} · {} · {}",
-            session.graph.stack(),
-            session.label()
-        );
+        let title = self.title(command);
         if looked.plan.is_empty() {
             store.settle(looked.plan.kept.values(), &looked.plan.forgotten)?;
             self.tell_times(&title)?;
@@ -108,8 +117,9 @@ impl Call<'_> {
             fail_fast: wish.fail_fast,
             ..Limits::default()
         };
+        let lease = self.lease(&looked, &store);
         let outcome = self
-            .carry_out(&way, looked.plan, store, limits, &title)
+            .carry_out(&way, looked.plan, lease, store, limits, &title)
             .await?;
         let last = closing(&outcome, &title, stuck, moved).draw(self.screen.style);
         self.screen.say(&last);
@@ -124,11 +134,25 @@ impl Call<'_> {
         }
     }
 
+    /// A command with its stack and environment.
+    pub(super) fn title(&self, command: &str) -> String {
+        let (stack, label) = (self.session.graph.stack(), self.session.label());
+        format!("{command} · {stack} · {label}")
+    }
+
+    /// Says how a run ended; whether everything was done.
+    pub(super) fn closed(&self, outcome: &RunOutcome, title: &str, stuck: bool) -> bool {
+        let last = closing(outcome, title, usize::from(stuck), false);
+        self.screen.say(&last.draw(self.screen.style));
+        outcome.ended == Ended::Complete && outcome.is_success() && !stuck
+    }
+
     /// Carries a plan out under the eyes of a person; Ctrl-C once finishes what runs, twice leaves.
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &self,
         way: &Way,
         plan: Plan,
+        lease: Lease,
         store: LockedStore,
         limits: Limits,
         title: &str,
@@ -145,6 +169,7 @@ impl Call<'_> {
         let mut live = Live::new(self.screen, title.to_owned(), plan.steps.len());
         let (events, mut heard) = unbounded_channel();
         let run = Run::new(plan, Arc::clone(&way.interpreter), store, context, limits);
+        let run = run.holding(lease);
         let showing = async {
             while let Some(event) = heard.recv().await {
                 self.session.timings.heard(&event);
@@ -157,6 +182,23 @@ impl Call<'_> {
         self.session.timings.over(Phase::CarriedOut, begun);
         watch.abort();
         Ok(outcome?)
+    }
+
+    /// What a run holds: every host of the stack that answers, whether it changes that one or not,
+    /// since what two runs do together may be more than a cluster bears.
+    pub(super) fn lease(&self, looked: &Looked, store: &LockedStore) -> Lease {
+        let mut hosts = self.session.hosts();
+        let steps = looked.plan.steps.iter();
+        hosts.extend(steps.filter_map(|step| step.urn.host().cloned()));
+        for (probe, seen) in looked.observation.iter() {
+            if let (Some(host), Seen::Unreachable(_)) = (probe.site.host(), seen) {
+                hosts.remove(host);
+            }
+        }
+        Lease {
+            hosts,
+            holder: store.operator(),
+        }
     }
 
     /// Tells where the time went, in a line and as the picture that was asked for.
@@ -180,7 +222,7 @@ impl Call<'_> {
     }
 
     /// Asks before real hosts are changed; without a terminal it says which flag is missing.
-    fn agreed(&self, command: &str) -> Result<(), Failed> {
+    pub(super) fn agreed(&self, command: &str) -> Result<(), Failed> {
         let environment = &self.session.environment;
         if self.common.yes || !environment.confirm || environment.kind != EnvironmentKind::Hosts {
             return Ok(());

@@ -2,6 +2,8 @@
 
 mod change;
 mod chosen;
+mod drift;
+mod index;
 mod look;
 mod saved;
 mod tell;
@@ -61,8 +63,8 @@ impl Call<'_> {
         Ok((way, looked))
     }
 
-    fn drawn(&self, looked: &Looked, way: &Way, command: &str, view: View) -> String {
-        let heading = Heading {
+    fn heading(&self, looked: &Looked, way: &Way, command: &str) -> Heading {
+        Heading {
             command: command.to_owned(),
             environment: self.session.label(),
             hosts: self.session.hosts().len(),
@@ -71,11 +73,12 @@ impl Call<'_> {
             remark: way.remark.clone(),
             forecast: looked.forecast.clone(),
             proved: looked.is_proved(),
-        };
-        let detail = preview::Detail {
-            expand: view.expand,
-            contents: view.contents,
-        };
+        }
+    }
+
+    fn drawn(&self, looked: &Looked, way: &Way, command: &str, view: View) -> String {
+        let heading = self.heading(looked, way, command);
+        let detail = view.detail();
         let style = match command {
             "preview" => self.screen.result_style,
             _ => self.screen.style,

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::index::not_remembered;
 use super::{Call, as_json};
 use crate::cli::args::{Picture, StateCommand};
 use crate::cli::error::Failed;
 use crate::cli::preview::counted;
 use crate::cli::screen::Screen;
 use crate::cli::way::{self, Purpose};
-use crate::cli::why;
 use crate::diag::{did_you_mean, listed};
 use crate::graph::picture;
 use crate::ident::Urn;
@@ -101,8 +101,8 @@ impl Call<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// `state`.
-    pub(in crate::cli) fn state(&self, command: &StateCommand) -> Result<ExitCode, Failed> {
+    /// `state list` and `state show`.
+    pub(super) fn remembered(&self, command: &StateCommand) -> Result<ExitCode, Failed> {
         self.remark_on_model();
         let records = self.session.store().read()?.records;
         match command {
@@ -120,13 +120,8 @@ impl Call<'_> {
             }
             StateCommand::Show { resource } => {
                 let urn: Option<Urn> = resource.parse().ok();
-                let record = urn.and_then(|urn| records.get(&urn)).ok_or_else(|| {
-                    let known: Vec<String> = records.keys().map(ToString::to_string).collect();
-                    let help = why::meant(resource, &known)
-                        .unwrap_or_else(|| "`state list` shows what is".to_owned());
-                    let what = format!("nothing is remembered of `{resource}`");
-                    Failed::with_help("kbz::cli::state", what, help)
-                })?;
+                let record = urn.and_then(|urn| records.get(&urn));
+                let record = record.ok_or_else(|| not_remembered(resource, &records))?;
                 let shown = if self.screen.json {
                     serde_json::to_string(record)
                 } else {
@@ -135,6 +130,11 @@ impl Call<'_> {
                 let shown = shown.map_err(|error| Failed::new("kbz::cli::json", error.to_string()));
                 Screen::result(&format!("{}\n", shown?));
             }
+            // Those change what is remembered.
+            StateCommand::Mv { .. }
+            | StateCommand::Rm { .. }
+            | StateCommand::Unlock
+            | StateCommand::Rebuild => {}
         }
         Ok(ExitCode::SUCCESS)
     }

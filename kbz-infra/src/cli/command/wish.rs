@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::args::{Chosen, View};
+use crate::cli::args::{Chosen, DriftOptions, View};
 use crate::plan::Request;
 
 /// What `up` or `destroy` is asked for.
@@ -13,7 +13,16 @@ pub(in crate::cli) struct Wish<'a> {
     pub(super) fail_fast: bool,
     /// A plan that was made before.
     pub(super) plan: Option<&'a Path>,
+    /// Whether only drift is to be put right: of these objects, or of all.
+    pub(super) drift_of: Option<&'a [String]>,
 }
+
+/// Everything.
+static ALL: Chosen = Chosen {
+    target: Vec::new(),
+    exclude: Vec::new(),
+    adopt: Vec::new(),
+};
 
 impl<'a> Wish<'a> {
     /// A request for what is chosen.
@@ -29,6 +38,21 @@ impl<'a> Wish<'a> {
             chosen,
             fail_fast,
             plan: None,
+            drift_of: None,
+        }
+    }
+
+    /// To put drift right.
+    pub(super) fn revert(options: &'a DriftOptions) -> Self {
+        let DriftOptions {
+            view,
+            target,
+            fail_fast,
+            ..
+        } = options;
+        Self {
+            drift_of: Some(target),
+            ..Self::new(Request::Up, *view, &ALL, *fail_fast)
         }
     }
 

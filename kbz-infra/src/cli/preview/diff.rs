@@ -8,7 +8,7 @@ const CONTEXT: usize = 2;
 const LONGEST: usize = 80;
 
 /// A unified diff, without its file header.
-pub(super) fn lines(old: &str, new: &str) -> Vec<String> {
+pub(in crate::cli) fn lines(old: &str, new: &str) -> Vec<String> {
     let diff = TextDiff::from_lines(old, new);
     let unified = diff.unified_diff().context_radius(CONTEXT).to_string();
     let mut lines: Vec<String> = unified

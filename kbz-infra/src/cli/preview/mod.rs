@@ -1,9 +1,9 @@
 //! A plan as a person reads it: grouped by component, alike hosts folded, the impact last.
 
-mod diff;
+pub(super) mod diff;
 mod reasons;
-mod title;
-mod tree;
+pub(super) mod title;
+pub(super) mod tree;
 
 use std::time::Duration;
 
@@ -61,11 +61,11 @@ pub fn draw(plan: &Plan, graph: &Graph, heading: &Heading, detail: Detail, style
     screen(&rows, style)
 }
 
-fn remark(heading: &Heading) -> Option<Row> {
+pub(super) fn remark(heading: &Heading) -> Option<Row> {
     heading.remark.as_ref().map(Row::text)
 }
 
-fn head(plan: &Plan, heading: &Heading) -> Row {
+pub(super) fn head(plan: &Plan, heading: &Heading) -> Row {
     let Heading {
         command,
         environment,
@@ -103,7 +103,7 @@ fn no_changes(plan: &Plan, heading: &Heading) -> Row {
 }
 
 /// What is left alone because something does not answer, one line for each cause.
-fn stuck(plan: &Plan) -> Vec<Row> {
+pub(super) fn stuck(plan: &Plan) -> Vec<Row> {
     let mut causes: Vec<(String, usize)> = Vec::new();
     let mut waiting = 0;
     let mut moved: Vec<Row> = Vec::new();
@@ -198,7 +198,7 @@ fn total(plan: &Plan, heading: &Heading) -> Row {
 }
 
 /// What a plan does to writes, and whether the quorum is kept.
-fn outlook(heading: &Heading) -> Vec<String> {
+pub(super) fn outlook(heading: &Heading) -> Vec<String> {
     let forecast = &heading.forecast;
     let mut said = Vec::new();
     if !forecast.writes_stop.is_none() {

@@ -18,7 +18,12 @@ enum Branch<'a> {
 }
 
 /// The rows of all steps.
-pub(super) fn rows(plan: &Plan, graph: &Graph, forecast: &Forecast, detail: Detail) -> Vec<Row> {
+pub(in crate::cli) fn rows(
+    plan: &Plan,
+    graph: &Graph,
+    forecast: &Forecast,
+    detail: Detail,
+) -> Vec<Row> {
     let mut drawing = Drawing {
         graph,
         forecast,

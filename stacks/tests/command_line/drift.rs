@@ -1,0 +1,121 @@
+//! `drift`: shown, put right, kept as it is found.
+
+use serde_json::Value;
+
+use crate::folder::{Folder, code, said, told};
+use crate::saved::tune;
+
+const SYSCTL: &str = "sysctl@db-master-01:vm.swappiness";
+const WORLD: &str = ".kbz/sim/keybuzz/world.json";
+
+fn run(folder: &Folder, words: &[&str], expected: i32) -> String {
+    let output = folder.run(&[words, &["--env", "sim"]].concat());
+    let all = told(&output) + &said(&output);
+    assert_eq!(code(&output), expected, "{words:?}: {all}");
+    all
+}
+
+/// A hand sets a kernel parameter of the modelled host.
+fn set_swappiness(folder: &Folder, value: &str) {
+    let mut world: Value = serde_json::from_str(&folder.read(WORLD)).expect("a world");
+    let host = &mut world["world"]["world"]["hosts"]["db-master-01"];
+    let found = &mut host["kernel"]["set"]["vm.swappiness"];
+    assert!(found.is_string(), "{found}");
+    *found = value.into();
+    folder.write(WORLD, world.to_string());
+}
+
+fn made() -> Folder {
+    let folder = Folder::new();
+    run(&folder, &["up"], 0);
+    folder
+}
+
+#[test]
+fn drift_is_shown_apart_from_the_program_and_put_right_alone() {
+    let folder = made();
+    let none = run(&folder, &["drift", "--detailed-exitcode"], 0);
+    assert!(none.contains("✓ no drift"), "{none}");
+    set_swappiness(&folder, "77");
+    tune(&folder, "8MB");
+    let shown = run(&folder, &["drift", "--detailed-exitcode"], 2);
+    assert!(shown.contains("value  77 → 1"), "{shown}");
+    assert!(shown.contains("1 object has drifted"), "{shown}");
+    assert!(shown.contains("of the program to carry out"), "{shown}");
+    assert!(!shown.contains("work_mem"), "{shown}");
+
+    let reverted = run(&folder, &["drift", "--revert"], 0);
+    assert!(reverted.contains("1 step in"), "{reverted}");
+    let none = run(&folder, &["drift", "--detailed-exitcode"], 0);
+    assert!(none.contains("✓ no drift"), "{none}");
+    let pending = run(&folder, &["preview", "--detailed-exitcode"], 2);
+    assert!(pending.contains("work_mem"), "{pending}");
+    let nothing = run(&folder, &["drift", "--revert"], 0);
+    assert!(nothing.contains("✓ no drift"), "{nothing}");
+}
+
+#[test]
+fn drift_that_is_adopted_stays_until_it_is_found_otherwise() {
+    let folder = made();
+    set_swappiness(&folder, "77");
+    let printed = run(&folder, &["drift", "--adopt", "--print"], 0);
+    assert!(printed.contains("value  1 → 77"), "{printed}");
+    assert!(printed.contains("stacks/keybuzz.rs:"), "{printed}");
+    assert!(!folder.path("overrides.toml").exists());
+
+    let adopted = run(&folder, &["drift", "--adopt", "--target", SYSCTL], 0);
+    assert!(adopted.contains("1 object adopted"), "{adopted}");
+    let written = folder.read("overrides.toml");
+    assert!(
+        written.ends_with(&format!("[\"sim\".\"{SYSCTL}\"]\n\"value\" = \"77\"\n")),
+        "{written}"
+    );
+    run(&folder, &["preview", "--detailed-exitcode"], 0);
+    assert!(run(&folder, &["up"], 0).contains("✓ no changes"));
+
+    set_swappiness(&folder, "78");
+    let again = run(&folder, &["drift", "--detailed-exitcode"], 2);
+    assert!(again.contains("value  78 → 1"), "{again}");
+    run(&folder, &["drift", "--revert"], 0);
+    run(&folder, &["preview", "--detailed-exitcode"], 0);
+}
+
+#[test]
+fn what_cannot_stay_as_it_is_found_is_told_and_not_written() {
+    let folder = made();
+    let mut world: Value = serde_json::from_str(&folder.read(WORLD)).expect("a world");
+    let host = &mut world["world"]["world"]["hosts"]["haproxy-01"];
+    let removed = host["docker"]["containers"]
+        .as_object_mut()
+        .and_then(|containers| containers.remove("pgbouncer"));
+    assert!(removed.is_some());
+    folder.write(WORLD, world.to_string());
+    let refused = run(&folder, &["drift", "--adopt"], 1);
+    assert!(
+        refused.contains("cannot stay so: is not there"),
+        "{refused}"
+    );
+    assert!(refused.contains("not adopted"), "{refused}");
+    assert!(!folder.path("overrides.toml").exists());
+}
+
+#[test]
+fn a_wrong_override_or_address_is_one_clear_error() {
+    let folder = made();
+    let unknown = run(
+        &folder,
+        &["drift", "--target", "sysctl@db-master-01:vm.swapiness"],
+        1,
+    );
+    assert!(
+        unknown.contains(&format!("did you mean `{SYSCTL}`?")),
+        "{unknown}"
+    );
+    folder.write("overrides.toml", "[sim.\"sysctl@db-9:x\"]\nvalue = \"1\"\n");
+    let wrong = run(&folder, &["preview"], 1);
+    assert!(wrong.contains("overrides.toml:1:6"), "{wrong}");
+    assert!(
+        wrong.contains("is overridden, and not declared in `sim`"),
+        "{wrong}"
+    );
+}
