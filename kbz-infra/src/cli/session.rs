@@ -42,8 +42,6 @@ pub(super) struct Session {
     memory: (Arc<dyn Disk>, PathBuf),
     /// Where the time of the command goes.
     pub(super) timings: Timings,
-    /// Where the operator's memory is kept.
-    disk: Arc<dyn Disk>,
 }
 
 impl Session {

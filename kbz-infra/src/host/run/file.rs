@@ -94,7 +94,7 @@ pub(super) async fn run(
             mode,
             owner,
             immutable,
-        } => set_attributes(site, path, *mode, owner, *immutable).await,
+        } => set_attributes(site, path, *mode, owner, *immutable, run).await,
         Action::RemoveFile { path, expect } => {
             remove_file(path, *expect).map_err(|e| unspeakable(&e))
         }
@@ -200,8 +200,9 @@ async fn set_attributes(
     mode: u32,
     owner: &Owner,
     immutable: bool,
+    run: &RunContext,
 ) -> Result<Change, EffectError> {
-    let owner = owner::numeric_or_named(site, owner).await?;
+    let owner = owner::numeric_or_named(site, owner, run).await?;
     let script = attributes_script(path, mode, &owner, immutable);
     Ok(Change::new(
         path,
