@@ -122,5 +122,7 @@ pub fn remembered(
 ) -> BTreeMap<Urn, Record> {
     let memory = Memory::new(snapshot, observation);
     let known = memory.urns().into_iter().filter_map(|urn| memory.get(urn));
-    known.map(|record| (record.urn.clone(), record.clone())).collect()
+    known
+        .map(|record| (record.urn.clone(), record.clone()))
+        .collect()
 }

@@ -6,6 +6,7 @@ use super::atomic::FileError;
 use super::error::StoreError;
 use super::snapshot::{self, Stored};
 use super::store::{JOURNAL, LockedStore, PRIVATE, SNAPSHOT, Store};
+use crate::effect::Record;
 
 impl Store {
     /// Takes the lock of a directory whose files cannot be read, and puts empty ones in their
@@ -21,7 +22,7 @@ impl Store {
                 aside.push(beside);
             }
         }
-        let stored = Stored {
+        let stored: Stored<Record> = Stored {
             stack: self.stack().clone(),
             run: 0,
             seq: 0,

@@ -132,14 +132,14 @@ fn questions() -> Vec<Probe> {
     let text = str::to_owned;
     let path = || text("/etc/hostname");
     let here = Site::Host(host());
-    let postgres = Site::Postgres(PgAccess {
+    let postgres = Site::Postgres(Box::new(PgAccess {
         via: vec![host()],
         address: text("127.0.0.1"),
         port: 5432,
         user: text("postgres"),
         password: password(),
-    });
-    let patroni = Site::Patroni(PatroniAccess {
+    }));
+    let patroni = Site::Patroni(Box::new(PatroniAccess {
         scope: text("pg"),
         members: vec![host()],
         port: 8008,
@@ -150,7 +150,7 @@ fn questions() -> Vec<Probe> {
             port: 2380,
             password: password(),
         },
-    });
+    }));
     let reference = || text("kbz/app:1");
     let name = || text("patroni");
     vec![
