@@ -1,5 +1,7 @@
 //! The lease of a run on a host: see `exec`.
 
+use std::time::Duration;
+
 use super::shell::{Change, unspeakable};
 use crate::effect::EffectError;
 use crate::host::read::HostSite;
@@ -8,6 +10,10 @@ use crate::host::shell::{self, NulByte};
 
 /// Seconds after which a lease that nothing has renewed is over. Longer than any effect takes.
 const LASTS: u64 = 20 * 60;
+
+/// How long the end of a run waits for a host that no longer answers: the lease there ends by
+/// itself.
+const AT_LEISURE: Duration = Duration::from_secs(5);
 
 /// Takes the lease, unless somebody else holds it. Comes before the fence: a run that is refused
 /// must not make the one that goes on the older one.
@@ -19,7 +25,7 @@ pub(super) fn take(site: &HostSite, holder: &str, run: u64) -> Result<Change, Ef
 /// Gives the lease back, if it is still the holder's.
 pub(super) fn give_back(site: &HostSite, holder: &str) -> Result<Change, EffectError> {
     let script = give_back_script(&site.registry, holder).map_err(|error| unspeakable(&error))?;
-    Ok(Change::new(site.name().to_string(), script))
+    Ok(Change::new(site.name().to_string(), script).within(AT_LEISURE))
 }
 
 fn take_script(registry: &Registry, holder: &str, run: u64) -> Result<String, NulByte> {

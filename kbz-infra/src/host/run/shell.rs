@@ -52,6 +52,12 @@ impl Change {
         }
     }
 
+    /// Lets the script take so long.
+    pub(super) fn within(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
     /// Lets the script come without the fence: it decides itself which run may go on.
     pub(super) fn before_the_fence(mut self) -> Self {
         self.fenced = false;
