@@ -66,6 +66,9 @@ impl Call<'_> {
         let session = &self.session;
         let saved = wish.plan.map(|file| self.saved(file)).transpose()?;
         let mut store = session.store().lock()?;
+        // Taken before the look: whoever changes a host after it has a higher one, and what is
+        // planned from that look is refused there.
+        let number = run_number(store.next_run());
         let selection = self.selection(wish.chosen, store.records())?;
         let (command, purpose) = match request {
             Request::Up if wish.drift_of.is_some() => ("drift --revert", Purpose::Change(&store)),
@@ -119,7 +122,7 @@ impl Call<'_> {
         };
         let lease = self.lease(&looked, &store);
         let outcome = self
-            .carry_out(&way, looked.plan, lease, store, limits, &title)
+            .carry_out(&way, looked.plan, (lease, number), store, limits, &title)
             .await?;
         let last = closing(&outcome, &title, stuck, moved).draw(self.screen.style);
         self.screen.say(&last);
@@ -152,7 +155,7 @@ impl Call<'_> {
         &self,
         way: &Way,
         plan: Plan,
-        lease: Lease,
+        (lease, number): (Lease, u64),
         store: LockedStore,
         limits: Limits,
         title: &str,
@@ -161,7 +164,7 @@ impl Call<'_> {
         let watch = signal::watch(&cancel)?;
         let context = RunContext {
             stack: self.session.graph.stack().clone(),
-            run: run_number(store.next_run()),
+            run: number,
             vault: Arc::new(self.session.program.vault.clone()),
             progress: Progress::none(),
             cancel: cancel.leave().clone(),
@@ -316,7 +319,7 @@ impl Call<'_> {
 
 /// The number of a run: it rises even where the operator's memory was lost, because the hosts
 /// refuse what an older run asks. In microseconds, since no two operators may have the same.
-fn run_number(next: u64) -> u64 {
+pub(super) fn run_number(next: u64) -> u64 {
     let now = jiff::Timestamp::now().as_microsecond();
     next.max(u64::try_from(now).unwrap_or_default())
 }

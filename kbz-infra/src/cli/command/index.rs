@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use super::change::run_number;
 use super::{Call, as_json};
 use crate::cli::args::{Chosen, FAILED, StateCommand, View};
 use crate::cli::error::Failed;
@@ -208,6 +209,7 @@ impl Call<'_> {
     ) -> Result<ExitCode, Failed> {
         let picture = self.drawn(&looked, way, command, View::default());
         let lease = self.lease(&looked, &store);
+        let number = run_number(store.next_run());
         let plan = looked.plan;
         let stuck = !plan.stuck.is_empty();
         let remembered = plan.kept.len() + plan.forgotten.len();
@@ -227,7 +229,7 @@ impl Call<'_> {
             parallel: self.common.parallel,
             ..Limits::default()
         };
-        let run = self.carry_out(way, plan, lease, store, limits, &title);
+        let run = self.carry_out(way, plan, (lease, number), store, limits, &title);
         let outcome = run.await?;
         let well = self.closed(&outcome, &title, stuck);
         if self.screen.json {
