@@ -1,6 +1,6 @@
 //! What a host tells of itself: units, kernel parameters, firewall, facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,8 +45,8 @@ pub struct FirewallReading {
     pub installed: bool,
     /// Whether it is active.
     pub active: bool,
-    /// The rules that allow something, as they were added.
-    pub rules: Vec<FirewallRule>,
+    /// The rules that allow something: in which order they stand changes nothing.
+    pub rules: BTreeSet<FirewallRule>,
     /// Rules that this program cannot express, as UFW shows them.
     pub foreign: Vec<String>,
 }

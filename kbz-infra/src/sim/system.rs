@@ -74,13 +74,11 @@ impl Kernel {
 
 /// Allows traffic; a rule that is there stays once.
 pub(super) fn allow(firewall: &mut FirewallReading, rule: &FirewallRule) {
-    if !firewall.rules.contains(rule) {
-        firewall.rules.push(rule.clone());
-    }
+    firewall.rules.insert(rule.clone());
 }
 
 pub(super) fn revoke(firewall: &mut FirewallReading, rule: &FirewallRule) {
-    firewall.rules.retain(|have| have != rule);
+    firewall.rules.remove(rule);
 }
 
 pub(super) fn enable(firewall: &mut FirewallReading) -> Result<(), EffectError> {

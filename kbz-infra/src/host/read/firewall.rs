@@ -36,8 +36,9 @@ pub(super) fn reading(frames: &Frames, files: &SmallFiles<'_>) -> FirewallReadin
         .filter_map(|line| Tuple::read(line))
     {
         match tuple.rule() {
-            Some(rule) if reading.rules.contains(&rule) => {}
-            Some(rule) => reading.rules.push(rule),
+            Some(rule) => {
+                reading.rules.insert(rule);
+            }
             None => reading.note_foreign(tuple.to_string()),
         }
     }
