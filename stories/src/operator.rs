@@ -108,6 +108,12 @@ impl Operator {
         traces.into_iter().collect()
     }
 
+    /// The part of it that is on no host.
+    pub(crate) fn traces_beside_hosts(&self) -> BTreeSet<String> {
+        let traces = self.stage.world.change(|world| world.traces_beside_hosts());
+        traces.into_iter().collect()
+    }
+
     /// One run from its beginning to its end, whatever that is.
     pub(crate) async fn carry(&mut self, run: &Run, request: Request) -> Result<Told, Breach> {
         self.clock += 1;

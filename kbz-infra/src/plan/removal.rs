@@ -45,6 +45,7 @@ impl Planner<'_> {
                 }
             }
         }
+        images_last(&leaving, &mut users);
         let mut barrier = Barrier::new(&draft.steps);
         for urn in users_first(&leaving, &users) {
             let users = users.get(urn).map(Vec::as_slice).unwrap_or_default();
@@ -166,6 +167,41 @@ impl Planner<'_> {
         }
         Ok(present)
     }
+}
+
+/// Lets the images of a host go after its containers, whatever was recorded: a run that broke off
+/// after it made a container anew left the record of the one before, which used another image.
+fn images_last<'a>(leaving: &BTreeMap<&'a Urn, &'a Record>, users: &mut Users<'a>) {
+    let mut containers: BTreeMap<&HostName, Vec<&'a Urn>> = BTreeMap::new();
+    for (urn, host) in of_hosts(leaving, |action| {
+        matches!(action, Action::RemoveContainer { .. })
+    }) {
+        containers.entry(host).or_default().push(urn);
+    }
+    for (urn, host) in of_hosts(leaving, |action| {
+        matches!(action, Action::RemoveImage { .. })
+    }) {
+        let own = containers.get(host).into_iter().flatten();
+        let users = users.entry(urn).or_default();
+        users.extend(own.copied());
+        users.sort_unstable();
+        users.dedup();
+    }
+}
+
+/// What goes from a host by such an action.
+fn of_hosts<'a>(
+    leaving: &BTreeMap<&'a Urn, &'a Record>,
+    is_such: impl Fn(&Action) -> bool,
+) -> Vec<(&'a Urn, &'a HostName)> {
+    let goes = |record: &Record| {
+        let mut effects = record.removal.effects.iter();
+        effects.any(|effect| is_such(&effect.action))
+    };
+    let leaving = leaving.iter().filter(|(_, record)| goes(record));
+    leaving
+        .filter_map(|(urn, _)| Some((*urn, urn.host()?)))
+        .collect()
 }
 
 /// What goes, each after its users. Records of different runs may name each other in a circle;

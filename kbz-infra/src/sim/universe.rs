@@ -307,6 +307,11 @@ impl Universe {
             let traces = host.traces().into_iter();
             traces.map(move |trace| format!("{}: {trace}", host.name))
         });
+        hosts.chain(self.traces_beside_hosts()).collect()
+    }
+
+    /// The part of it that is on no host: in clusters, and at the provider of load balancers.
+    pub fn traces_beside_hosts(&self) -> Vec<String> {
         let clusters = self.clusters.iter().flat_map(|(scope, cluster)| {
             let traces = cluster.traces().into_iter();
             traces.map(move |trace| format!("{scope}: {trace}"))
@@ -315,7 +320,7 @@ impl Universe {
             .balancers
             .keys()
             .map(|name| format!("load balancer {name}"));
-        hosts.chain(clusters).chain(balancers).collect()
+        clusters.chain(balancers).collect()
     }
 
     pub(super) fn host_mut(&mut self, name: &HostName) -> Option<&mut HostModel> {
