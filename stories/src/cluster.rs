@@ -205,6 +205,7 @@ impl Component for Postgres {
                 site: patroni(),
                 timing: None,
             }),
+            drain: None,
         });
         Ok(())
     }

@@ -108,9 +108,12 @@ impl Operator {
         traces.into_iter().collect()
     }
 
-    /// The part of it that is on no host.
-    pub(crate) fn traces_beside_hosts(&self) -> BTreeSet<String> {
-        let traces = self.stage.world.change(|world| world.traces_beside_hosts());
+    /// The part of it that no registry can know.
+    pub(crate) fn traces_without_marks(&self) -> BTreeSet<String> {
+        let traces = self
+            .stage
+            .world
+            .change(|world| world.traces_without_marks());
         traces.into_iter().collect()
     }
 

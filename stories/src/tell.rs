@@ -56,7 +56,7 @@ struct Teller<'a> {
     untouched: bool,
     /// Whether the last run left something to do.
     pending: bool,
-    /// What stood on no host when the memory was lost: once no program names it, nobody knows it.
+    /// What no registry knew when the memory was lost: once no program names it, nobody does.
     unknown: BTreeSet<String>,
     /// The last program that was not refused.
     last: Run,
@@ -103,7 +103,7 @@ impl<'a> Teller<'a> {
                 // What was begun and not marked on any host is known to the memory alone.
                 Act::Forget if self.pending => {}
                 Act::Forget => {
-                    self.unknown.extend(self.troubled.traces_beside_hosts());
+                    self.unknown.extend(self.troubled.traces_without_marks());
                     self.troubled.forget();
                     self.calm.forget();
                 }

@@ -124,6 +124,7 @@ impl Component for RedisCluster {
             members,
             gate: None,
             leadership: None,
+            drain: None,
         });
         Ok(())
     }

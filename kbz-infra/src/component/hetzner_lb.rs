@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::haproxy::{HEALTH_PORT, Haproxy, HaproxyFrontend};
+use super::haproxy::{DRAIN_PORT, HEALTH_PORT, Haproxy, HaproxyFrontend};
 use super::pgbouncer::PgBouncer;
 use crate::diag::Finding;
 use crate::effect::{Condition, Gate};
@@ -12,7 +12,7 @@ use crate::model::load_balancer::{Algorithm, HealthCheck, LoadBalancerSpec, Netw
 use crate::primitive;
 use crate::probe::{LoadBalancer, PgAccess, Probe, Site};
 use crate::program::{Component, DeclareExt as _, Handle, Result, Scope};
-use crate::resource::{Claim, Endpoint, Group, GroupName};
+use crate::resource::{Claim, Drain, Endpoint, Group, GroupName};
 use crate::secret::Text;
 use crate::secret::{Form, Login};
 
@@ -229,14 +229,33 @@ impl HetznerLb {
 
     /// The gate: all targets are found healthy on all ports.
     fn gate(&self, settle: u64) -> Gate {
-        let name = self.name.clone();
-        Gate {
-            probe: Probe::at(&Site::Hetzner, LoadBalancer { name }),
-            condition: Condition::LoadBalancerHealthy {
+        self.waiting_for(
+            Condition::LoadBalancerHealthy {
                 min_targets: self.targets.len(),
             },
             settle,
+        )
+    }
+
+    fn waiting_for(&self, condition: Condition, settle: u64) -> Gate {
+        let name = self.name.clone();
+        Gate {
+            probe: Probe::at(&Site::Hetzner, LoadBalancer { name }),
+            condition,
+            settle,
             deadline: HEALTH_DEADLINE,
+        }
+    }
+
+    /// How a target is drained: it says no to the health checks, until they find it ill.
+    fn drain(&self) -> Drain {
+        let drained = self.targets.iter().map(|(host, target)| {
+            let condition = Condition::TargetDrained { target: *target };
+            (host.clone(), self.waiting_for(condition, 0))
+        });
+        Drain {
+            port: DRAIN_PORT,
+            drained: drained.collect(),
         }
     }
 
@@ -255,6 +274,7 @@ impl HetznerLb {
             members: self.targets.iter().map(|(host, _)| host.clone()).collect(),
             gate: Some(self.gate(u64::from(settle))),
             leadership: None,
+            drain: Some(self.drain()),
         })
     }
 

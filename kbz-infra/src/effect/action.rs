@@ -146,6 +146,15 @@ pub enum Action {
         /// Seconds between the request to stop and the kill.
         grace: u32,
     },
+    /// Lets an HAProxy say no to the health checks of whoever balances before it, so that no new
+    /// connection comes, and serve on; or be in service again, which one that does not run is as
+    /// soon as it does.
+    SetDrain {
+        /// The loopback port on which it is told so.
+        port: u16,
+        /// Whether it says no.
+        drained: bool,
+    },
     /// Notes in the host's registry what a service was last started or reloaded with.
     Stamp {
         /// The name of the stamp.

@@ -3,6 +3,8 @@
 //! A condition is judged on a reading by a pure function, so a gate needs nothing of an
 //! interpreter but its reads, and the planner can tell a closed gate from an open one.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::error::EffectError;
@@ -53,6 +55,11 @@ pub enum Condition {
         /// How many well targets each service needs.
         min_targets: usize,
     },
+    /// A load balancer sends a target no new connections, and has another for each service.
+    TargetDrained {
+        /// The target's address.
+        target: IpAddr,
+    },
 }
 
 /// What a closed gate waits for, as a person reads it.
@@ -80,6 +87,9 @@ impl Gate {
             }
             (Condition::LoadBalancerHealthy { min_targets }, Reading::LoadBalancer(balancer)) => {
                 balancer_healthy(balancer, *min_targets)
+            }
+            (Condition::TargetDrained { target }, Reading::LoadBalancer(balancer)) => {
+                target_drained(balancer, *target)
             }
             (Condition::Present, reading) if !reading.is_absent() => Ok(()),
             (Condition::Present, _) => Err(Waiting(format!("{} to be there", self.probe))),
@@ -119,6 +129,11 @@ impl Condition {
             }
             Self::Present | Self::Absent | Self::Running => {
                 "make it so, or change the condition in the program, and run it again"
+            }
+            Self::TargetDrained { .. } => {
+                "`doctor` shows what the health checks find: another target has to be well before \
+                 this one goes. Put that right and run it again, which also puts this one back \
+                 into service"
             }
             Self::RoleExists => "look at the server that should have the role, and run it again",
             Self::LoadBalancerHealthy { .. } => {
@@ -199,6 +214,27 @@ fn balancer_healthy(balancer: &LoadBalancerReading, min_targets: usize) -> Resul
         if healthy < min_targets {
             return Err(Waiting(format!(
                 "port {port}: {healthy} of {min_targets} targets healthy"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn target_drained(balancer: &LoadBalancerReading, target: IpAddr) -> Result<(), Waiting> {
+    let Some(state) = &balancer.0 else {
+        return Err(Waiting("the load balancer".to_owned()));
+    };
+    for service in &state.services {
+        let port = service.listen_port;
+        let healthy = state.healthy_targets(port);
+        if healthy.contains(&target) {
+            return Err(Waiting(format!(
+                "port {port}: no new connections to {target}"
+            )));
+        }
+        if healthy.is_empty() {
+            return Err(Waiting(format!(
+                "port {port}: a healthy target beside {target}"
             )));
         }
     }

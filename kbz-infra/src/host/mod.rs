@@ -4,6 +4,7 @@
 //! client for Hetzner's API, which is reached over HTTPS.
 
 mod builder;
+mod drain;
 mod engine;
 pub mod hetzner;
 mod interpreter;

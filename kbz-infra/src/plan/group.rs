@@ -1,7 +1,8 @@
 //! The order of groups: members that must not be disturbed together.
 //!
 //! The leader comes last, after it has handed over; or first, where it stands, when a step says
-//! that its change must hold there before it can anywhere else.
+//! that its change must hold there before it can anywhere else. A member that can be drained is
+//! drained before it is disturbed, and put back into service after.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,7 @@ pub(super) fn order(groups: &[Group], observation: &Observation, steps: &mut Vec
             continue;
         }
         let leader = group.leader(observation);
-        let roll = Roll::new(group, group.confirming(observation), steps);
+        let roll = Roll::new(group, observation, steps);
         roll.lay(leader.as_ref(), steps);
     }
 }
@@ -41,6 +42,7 @@ fn protects_nobody(group: &Group, observation: &Observation) -> bool {
 /// One group's disturbing steps by member.
 struct Roll<'a> {
     group: &'a Group,
+    observation: &'a Observation,
     /// The members that commits wait for.
     confirming: BTreeSet<HostName>,
     disturbing: BTreeMap<HostName, BTreeSet<StepId>>,
@@ -49,7 +51,7 @@ struct Roll<'a> {
 }
 
 impl<'a> Roll<'a> {
-    fn new(group: &'a Group, confirming: BTreeSet<HostName>, steps: &[Step]) -> Self {
+    fn new(group: &'a Group, observation: &'a Observation, steps: &[Step]) -> Self {
         let mut disturbing: BTreeMap<HostName, BTreeSet<StepId>> = BTreeMap::new();
         let mut all: BTreeMap<HostName, BTreeSet<StepId>> = BTreeMap::new();
         for step in steps {
@@ -74,7 +76,8 @@ impl<'a> Roll<'a> {
             .unwrap_or_default();
         Self {
             group,
-            confirming,
+            observation,
+            confirming: group.confirming(observation),
             disturbing,
             all,
             next_id,
@@ -87,11 +90,13 @@ impl<'a> Roll<'a> {
             return;
         }
         let leader_first = self.leader_goes_first(steps);
-        let mut last = self.gate(BEFORE, self.untouched(), steps);
+        let mut last = self.gate(BEFORE, self.repairs(steps), steps);
         for member in self.members_in_turn(leader, leader_first) {
             if Some(&member) == leader && self.group.members.len() > 1 && !leader_first {
                 last = self.switchover(&member, last, steps);
             }
+            let drained = self.drain(&member, last, steps);
+            last = drained.or(last);
             let disturbing = self.disturbing[&member].clone();
             for step in steps
                 .iter_mut()
@@ -99,7 +104,8 @@ impl<'a> Roll<'a> {
             {
                 step.after.extend(last);
             }
-            let after = self.all[&member].clone();
+            let mut after = self.all[&member].clone();
+            after.extend(drained.map(|_| self.put_back(&member, after.clone(), steps)));
             last = self.gate(&format!("after {member}"), after, steps).or(last);
         }
     }
@@ -132,13 +138,69 @@ impl<'a> Roll<'a> {
         }
     }
 
-    /// The steps of members that are not disturbed: repairs that should be done first.
-    fn untouched(&self) -> BTreeSet<StepId> {
+    /// What should be done first: the steps of members that are not disturbed, and those that put
+    /// into service who was left drained.
+    fn repairs(&self, steps: &[Step]) -> BTreeSet<StepId> {
         let members = self
             .all
             .iter()
             .filter(|(member, _)| !self.disturbing.contains_key(*member));
-        members.flat_map(|(_, ids)| ids.iter().copied()).collect()
+        let untouched = members.flat_map(|(_, ids)| ids.iter().copied());
+        let own = |step: &&Step| {
+            let group = step.disturbs.as_ref().map(|(name, _)| name);
+            group == Some(&self.group.name) && puts_back(step)
+        };
+        let left = steps.iter().filter(own).map(|step| step.id);
+        untouched.chain(left).collect()
+    }
+
+    /// Takes a member out of service, where that can be done.
+    fn drain(
+        &mut self,
+        member: &HostName,
+        after: Option<StepId>,
+        steps: &mut Vec<Step>,
+    ) -> Option<StepId> {
+        let (port, drained) = self.group.drainable(member, self.observation)?;
+        let effects = [
+            set_drain(member, port, true),
+            Effect::new(drained.probe.site.clone(), Action::Gate(drained.clone())),
+        ];
+        Some(self.of_member(
+            "drain",
+            member,
+            effects.into(),
+            after.into_iter().collect(),
+            steps,
+        ))
+    }
+
+    /// Puts a member back into service.
+    fn put_back(
+        &mut self,
+        member: &HostName,
+        after: BTreeSet<StepId>,
+        steps: &mut Vec<Step>,
+    ) -> StepId {
+        let port = self.group.drain.as_ref().map_or(0, |drain| drain.port);
+        let effects = vec![set_drain(member, port, false)];
+        self.of_member("undrain", member, effects, after, steps)
+    }
+
+    fn of_member(
+        &mut self,
+        what: &str,
+        member: &HostName,
+        effects: Vec<Effect>,
+        after: BTreeSet<StepId>,
+        steps: &mut Vec<Step>,
+    ) -> StepId {
+        let urn = Urn::global(what, member.as_str());
+        let id = self.add(urn, Op::Run, Impact::None, effects, after, steps);
+        if let Some(step) = steps.last_mut() {
+            step.disturbs = Some((self.group.name.clone(), member.clone()));
+        }
+        id
     }
 
     fn gate(
@@ -158,7 +220,7 @@ impl<'a> Roll<'a> {
             Urn::global("gate", name),
             Op::Run,
             Impact::None,
-            effect,
+            vec![effect],
             after,
             steps,
         ))
@@ -184,7 +246,7 @@ impl<'a> Roll<'a> {
             urn,
             Op::Switchover,
             Impact::Switchover,
-            effect,
+            vec![effect],
             waits,
             steps,
         );
@@ -197,7 +259,7 @@ impl<'a> Roll<'a> {
         urn: Urn,
         op: Op,
         impact: Impact,
-        effect: Effect,
+        effects: Vec<Effect>,
         after: BTreeSet<StepId>,
         steps: &mut Vec<Step>,
     ) -> StepId {
@@ -211,7 +273,7 @@ impl<'a> Roll<'a> {
             impact,
             details: Vec::new(),
             summary: String::new(),
-            effects: vec![effect],
+            effects,
             after,
             outcome: Outcome::Nothing,
             parent: None,
@@ -222,4 +284,14 @@ impl<'a> Roll<'a> {
         });
         id
     }
+}
+
+fn set_drain(member: &HostName, port: u16, drained: bool) -> Effect {
+    Effect::on(member, Action::SetDrain { port, drained })
+}
+
+/// Whether a step puts somebody into service.
+fn puts_back(step: &Step) -> bool {
+    let mut effects = step.effects.iter();
+    effects.any(|effect| matches!(effect.action, Action::SetDrain { drained: false, .. }))
 }

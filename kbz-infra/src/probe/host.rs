@@ -88,6 +88,11 @@ pub struct ModuleReading {
     pub present: bool,
 }
 
+/// Whether an HAProxy says no to its health checks although it is well; `None` where none listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DrainReading(pub Option<bool>);
+
 /// What a service was last started or reloaded with; `None` when it never was by this stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

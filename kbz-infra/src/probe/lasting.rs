@@ -44,6 +44,7 @@ impl Reading {
             | Reading::Firewall(_)
             | Reading::Module(_)
             | Reading::Stamp(_)
+            | Reading::Drain(_)
             | Reading::Registry(_)
             | Reading::ImageTag(_)
             | Reading::ImageUser(_)

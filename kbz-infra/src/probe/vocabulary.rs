@@ -9,8 +9,8 @@ use super::cluster::{ClusterReading, DcsReading};
 use super::docker::{ContainerReading, ImageReading, ImageUserReading};
 use super::file::{EntriesReading, PathReading};
 use super::host::{
-    ClaimsReading, FactsReading, FilesystemReading, FirewallReading, ModuleReading, StampReading,
-    SwapReading, SysctlReading, UnitReading,
+    ClaimsReading, DrainReading, FactsReading, FilesystemReading, FirewallReading, ModuleReading,
+    StampReading, SwapReading, SysctlReading, UnitReading,
 };
 use super::site::Site;
 use super::sql::{ContextsReading, DatabaseReading, ExtensionReading, RoleReading};
@@ -146,6 +146,11 @@ vocabulary! {
         /// The module's name.
         name: String,
     } -> ModuleReading;
+    /// Whether an HAProxy is drained: says no to its health checks, and serves on.
+    Drain {
+        /// The loopback port on which it is told so.
+        port: u16,
+    } -> DrainReading;
     /// What a service was last started or reloaded with; kept in the host's registry.
     Stamp {
         /// The name of the stamp: the unit or container that it belongs to.
@@ -227,6 +232,7 @@ impl Reading {
         match self {
             Reading::Path(path) => *path == PathReading::Absent,
             Reading::Unit(unit) => !unit.exists(),
+            Reading::Drain(drain) => drain.0.is_none(),
             Reading::Stamp(stamp) => stamp.0.is_none(),
             Reading::ImageTag(image) => *image == ImageReading::Absent,
             Reading::ImageUser(user) => user.0.is_none(),
@@ -254,6 +260,7 @@ impl Reading {
         match self {
             Reading::Path(_) => Reading::Path(PathReading::Absent),
             Reading::Unit(_) => Reading::Unit(UnitReading::default()),
+            Reading::Drain(_) => Reading::Drain(DrainReading(None)),
             Reading::Stamp(_) => Reading::Stamp(StampReading(None)),
             Reading::ImageTag(_) => Reading::ImageTag(ImageReading::Absent),
             Reading::ImageUser(_) => Reading::ImageUser(ImageUserReading(None)),

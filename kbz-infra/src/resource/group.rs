@@ -1,6 +1,6 @@
 //! Groups: members that must not be disturbed together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::options::GroupName;
 use super::timing::LeaderTiming;
 use crate::effect::Gate;
 use crate::ident::HostName;
-use crate::probe::{ClusterReading, MemberRole, Observation, Probe, Reading, Seen, Site};
+use crate::probe::{self, ClusterReading, MemberRole, Observation, Probe, Reading, Seen, Site};
 
 /// A group whose members are disturbed one at a time, the leader last, each time waiting until
 /// the group is whole again.
@@ -22,6 +22,17 @@ pub struct Group {
     pub gate: Option<Gate>,
     /// How its leader is found and moved, if it has one.
     pub leadership: Option<Leadership>,
+    /// How a member is taken out of service before it is disturbed, if it can be.
+    pub drain: Option<Drain>,
+}
+
+/// How a member is taken out of service before it is disturbed. It is put back after.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Drain {
+    /// The loopback port on which the HAProxy of each member is told.
+    pub port: u16,
+    /// Opens once nobody sends a member new connections.
+    pub drained: BTreeMap<HostName, Gate>,
 }
 
 /// How the leader of a group is found and moved.
@@ -66,6 +77,19 @@ impl Group {
             .cloned()
     }
 
+    /// What opens once a member is drained; `None` where it cannot be: its HAProxy does not run, or
+    /// nobody looked.
+    pub fn drainable(&self, member: &HostName, observation: &Observation) -> Option<(u16, &Gate)> {
+        let drain = self.drain.as_ref()?;
+        let probe = drain.probe(member);
+        match observation.get(&probe) {
+            Some(Seen::Read(Reading::Drain(found))) if found.0.is_some() => {
+                Some((drain.port, drain.drained.get(member)?))
+            }
+            _ => None,
+        }
+    }
+
     /// What has to be read to plan for the group.
     pub fn probes(&self) -> Vec<Probe> {
         let gate = self.gate.iter().map(|gate| gate.probe.clone());
@@ -73,6 +97,17 @@ impl Group {
             let settings = leadership.timing.iter().map(|timing| &timing.settings);
             settings.chain([&leadership.probe]).cloned()
         });
-        gate.chain(leadership).collect()
+        let drain = self.drain.iter().flat_map(|drain| {
+            let members = drain.drained.keys();
+            members.map(|member| drain.probe(member))
+        });
+        gate.chain(leadership).chain(drain).collect()
+    }
+}
+
+impl Drain {
+    /// What tells whether a member is drained.
+    fn probe(&self, member: &HostName) -> Probe {
+        Probe::host(member, probe::Drain { port: self.port })
     }
 }

@@ -19,7 +19,7 @@ pub use claim::{Claim, Endpoint, Fitness, FitnessCheck, Limit, RunningContainer}
 pub use content::Content;
 pub use context::{Blocked, Context, PlanError, Upstream};
 pub use describe::{Describe, Difference, Field, FieldChange};
-pub use group::{Group, Leadership};
+pub use group::{Drain, Group, Leadership};
 pub use options::{GroupName, Options};
 pub use timing::{LeaderSearch, LeaderTiming};
 

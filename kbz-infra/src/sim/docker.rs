@@ -36,6 +36,8 @@ struct Container {
     /// The number of its last start, while it runs.
     running: Option<u64>,
     service: Option<Service>,
+    /// Whether its HAProxy says no to health checks; a process that starts says yes.
+    drained: bool,
 }
 
 /// The id of the image that a reference usually means.
@@ -125,6 +127,7 @@ impl Engine {
             owner: Some(stack.to_owned()),
             running: None,
             service: None,
+            drained: false,
             spec,
         };
         self.containers
@@ -156,6 +159,7 @@ impl Engine {
             return;
         }
         container.service = Service::of(&container.spec, files);
+        container.drained = false;
         if container.service.is_some() {
             self.services.insert(name.to_owned());
         } else {
@@ -167,6 +171,7 @@ impl Engine {
         if let Some(container) = self.containers.get_mut(name) {
             container.running = None;
             container.service = None;
+            container.drained = false;
         }
         self.services.remove(name);
     }
@@ -187,6 +192,41 @@ impl Engine {
                 container.service.as_ref()?,
             ))
         })
+    }
+
+    /// Whether a container's HAProxy says no to health checks.
+    pub(super) fn is_drained(&self, name: &str) -> bool {
+        let container = self.containers.get(name);
+        container.is_some_and(|container| container.drained)
+    }
+
+    /// Whether the HAProxy that listens on a port is drained; `None` where none does.
+    pub(super) fn drained(&self, port: u16) -> Option<bool> {
+        let name = self.listening(port)?;
+        self.containers
+            .get(&name)
+            .map(|container| container.drained)
+    }
+
+    /// Lets it say no to health checks, or yes again; one that does not run says yes once it does.
+    pub(super) fn set_drain(&mut self, port: u16, drained: bool) -> Result<(), EffectError> {
+        let found = self.listening(port);
+        match found.and_then(|name| self.containers.get_mut(&name)) {
+            Some(container) => container.drained = drained,
+            None if drained => {
+                let said = format!("the HAProxy on its loopback port {port} says: nobody");
+                return Err(failed("drain of HAProxy", said));
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// The container whose service listens on a port.
+    fn listening(&self, port: u16) -> Option<String> {
+        let mut services = self.services();
+        let found = services.find(|(_, _, service)| service.ports().contains(&port));
+        found.map(|(_, name, _)| name.to_owned())
     }
 
     /// The containers that should run after a boot, by their restart policy.

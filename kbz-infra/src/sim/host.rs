@@ -15,8 +15,8 @@ use crate::effect::Record;
 use crate::effect::{Action, EffectError, Owner, PreImage, RunContext};
 use crate::ident::{Digest, HostName, StackName};
 use crate::probe::{
-    ClaimsReading, FactsReading, FirewallReading, ImageUserReading, ModuleReading, Ownership,
-    PathReading, Query, Reading, SwapReading, SysctlReading,
+    ClaimsReading, DrainReading, FactsReading, FirewallReading, ImageUserReading, ModuleReading,
+    Ownership, PathReading, Query, Reading, SwapReading, SysctlReading,
 };
 use crate::secret::Text;
 
@@ -81,6 +81,7 @@ impl HostModel {
                 let present = self.kernel.modules.contains(&module.name);
                 ModuleReading { present }.into()
             }
+            Query::Drain(drain) => DrainReading(self.docker.drained(drain.port)).into(),
             Query::Stamp(stamp) => registry.stamp(&stamp.name).into(),
             Query::Registry(_) => registry.records().into(),
             Query::Claims(_) => self.claims(stack).into(),
@@ -176,6 +177,7 @@ impl HostModel {
                 Ok(())
             }
             Action::EnableFirewall {} => system::enable(&mut self.firewall),
+            Action::SetDrain { port, drained } => self.docker.set_drain(*port, *drained),
             other => self.act_on_engine(other, run, operator),
         }
     }

@@ -143,7 +143,9 @@ impl Universe {
             host.powered
                 && lets_in(&host.firewall, port, network.ip)
                 && (self.listeners.contains(&(host.name.clone(), port))
-                    || services.any(|(_, _, service)| service.ports().contains(&port)))
+                    || services.any(|(_, name, service)| {
+                        service.ports().contains(&port) && !host.docker.is_drained(name)
+                    }))
         })
     }
 }

@@ -310,8 +310,19 @@ impl Universe {
         hosts.chain(self.traces_beside_hosts()).collect()
     }
 
-    /// The part of it that is on no host: in clusters, and at the provider of load balancers.
-    pub fn traces_beside_hosts(&self) -> Vec<String> {
+    /// The part of it that no registry can know: what is on no host, and what is on hosts whose
+    /// registries were lost.
+    pub fn traces_without_marks(&self) -> Vec<String> {
+        let bare = self.hosts.values();
+        let bare = bare.filter(|host| host.registries.is_empty());
+        let traces = bare.flat_map(|host| {
+            let traces = host.traces().into_iter();
+            traces.map(move |trace| format!("{}: {trace}", host.name))
+        });
+        traces.chain(self.traces_beside_hosts()).collect()
+    }
+
+    fn traces_beside_hosts(&self) -> Vec<String> {
         let clusters = self.clusters.iter().flat_map(|(scope, cluster)| {
             let traces = cluster.traces().into_iter();
             traces.map(move |trace| format!("{scope}: {trace}"))

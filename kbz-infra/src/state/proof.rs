@@ -70,6 +70,8 @@ pub enum Image {
     Link,
     /// A load balancer for which a change holds already.
     Balanced(Box<LoadBalancerChange>),
+    /// An HAProxy that is drained, or one that is not.
+    Drained(bool),
     /// A cluster led by somebody else.
     NotLedBy(String),
 }
@@ -161,6 +163,11 @@ fn trace(action: &Action, vault: &Vault) -> Option<Trace> {
         Action::CreateContainer(spec) => appears(container(&spec.name)),
         Action::StartContainer { name } => Some((container(name), None, Image::Running)),
         Action::RemoveContainer { name, .. } => goes(container(name)),
+        Action::SetDrain { port, drained } => Some((
+            probe::Drain { port: *port }.into(),
+            None,
+            Image::Drained(*drained),
+        )),
         Action::Stamp { name, value } => Some((stamp(name), None, Image::Stamped(value.clone()))),
         Action::RemoveStamp { name } => goes(stamp(name)),
         Action::Mark(record) => Some(marked(&record.urn, Some(record.goal.clone()))),
@@ -327,6 +334,9 @@ impl Image {
             (Image::Balanced(change), Reading::LoadBalancer(balancer)) => {
                 change.standing(balancer.0.as_ref()) == Standing::Done
             }
+            (Image::Drained(drained), Reading::Drain(found)) => {
+                found.0.unwrap_or_default() == *drained
+            }
             (Image::NotLedBy(leader), Reading::Cluster(cluster)) => led_by_another(cluster, leader),
             (
                 Image::Content(_)
@@ -341,6 +351,7 @@ impl Image {
                 | Image::Patched(_)
                 | Image::Link
                 | Image::Balanced(_)
+                | Image::Drained(_)
                 | Image::NotLedBy(_),
                 _,
             ) => false,

@@ -216,6 +216,7 @@ impl Component for Ungated {
             members: self.0.clone(),
             gate: None,
             leadership: None,
+            drain: None,
         });
         Ok(())
     }

@@ -196,6 +196,9 @@ pub struct HaproxyConfig {
     pub control_port: u16,
     /// How quickly a change is noticed.
     pub timing: Timing,
+    /// The loopback port on which it is told to say no to its health checks, and asked whether it
+    /// does: `PUT`, `DELETE` and `GET /drain`. Default: 8406.
+    pub drain_port: u16,
     /// When sessions older than a reload end, as a duration. Default: `15m`.
     pub hard_stop_after: String,
 }
@@ -278,7 +281,7 @@ impl HaproxyConfigError {
     }
 }
 
-const RESERVED: [&str; 3] = ["healthz", "stats", "reachable"];
+const RESERVED: [&str; 4] = ["healthz", "drain", "stats", "reachable"];
 
 impl HaproxyConfig {
     /// An HAProxy with `/healthz` on port 8404 of every address.
@@ -294,6 +297,7 @@ impl HaproxyConfig {
             },
             stats: None,
             control_port: 8405,
+            drain_port: 8406,
             timing: Timing::default(),
             hard_stop_after: "15m".to_owned(),
         }
@@ -344,12 +348,11 @@ impl HaproxyConfig {
     }
 
     fn validate_ports(&self) -> Result<(), HaproxyConfigError> {
+        let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let own = [
             ("healthz", self.health.bind),
-            (
-                "control",
-                SocketAddr::from(([127, 0, 0, 1], self.control_port)),
-            ),
+            ("control", loopback(self.control_port)),
+            ("drain", loopback(self.drain_port)),
         ];
         let stats = self.stats.map(|bind| ("stats", bind));
         let entries = self.entries.iter().map(|e| (e.name.as_str(), e.bind));
@@ -430,6 +433,7 @@ impl HaproxyConfig {
             // Both sides of a session are one connection each; checks and the page need a few.
             maxconn: self.entries.iter().map(|entry| entry.maxconn).sum::<u32>() + 200,
             control_port: self.control_port,
+            drain_port: self.drain_port,
             state_dir: paths::STATE_DIR,
             hard_stop_after: &self.hard_stop_after,
             timing: &self.timing,
@@ -511,6 +515,7 @@ struct Data<'a> {
     host: &'a str,
     maxconn: u32,
     control_port: u16,
+    drain_port: u16,
     state_dir: &'static str,
     hard_stop_after: &'a str,
     timing: &'a Timing,

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::config::{Companion, Entry, HaproxyConfig, HaproxyConfigError, SAVE_STATE, paths};
 use super::frontend::HaproxyFrontend;
-use super::host::{HEALTH_PORT, Haproxy};
+use super::host::{DRAIN_PORT, HEALTH_PORT, Haproxy};
 use super::image;
 use crate::component::pgbouncer::PgBouncer;
 use crate::component::unit::Unit;
@@ -13,7 +13,7 @@ use crate::diag::{Finding, SourceLocation};
 use crate::effect::Owner;
 use crate::ident::Urn;
 use crate::model::{FirewallRule as Rule, Protocol};
-use crate::primitive::{Container, Directory, File, FirewallRule, Supervision};
+use crate::primitive::{Container, Directory, File, FirewallRule, InService, Supervision};
 use crate::program::{Component, DeclareExt as _, Handle, ImageBase, Result, Scope, Settings};
 use crate::resource::Claim;
 
@@ -69,6 +69,7 @@ impl Haproxy {
         config.companions = self.companions(scope);
         config.health.bind.set_port(HEALTH_PORT);
         config.control_port = CONTROL_PORT;
+        config.drain_port = DRAIN_PORT;
         Ok(config)
     }
 
@@ -114,12 +115,9 @@ impl Haproxy {
             true,
         ));
         let loopback = IpAddr::from([127, 0, 0, 1]);
-        scope.claim(listens(
-            CONTROL_PORT,
-            loopback,
-            "haproxy (control)".to_owned(),
-            false,
-        ));
+        for (port, what) in [(CONTROL_PORT, "control"), (DRAIN_PORT, "drain")] {
+            scope.claim(listens(port, loopback, format!("haproxy ({what})"), false));
+        }
     }
 
     fn firewall(&self, config: &HaproxyConfig, after: &[Urn], scope: &mut Scope<'_>) -> Vec<Urn> {
@@ -243,8 +241,12 @@ impl Component for Haproxy {
             .supervised_by(Supervision::systemd(unit.name()))
             .after(used)
             .after([file.clone(), image_urn]);
+        let in_service = InService::on(&self.host, DRAIN_PORT);
         let container = match &group {
-            Some(group) => scope.add(container.member_of(group, &self.host)),
+            Some(group) => {
+                scope.add(in_service.member_of(group, &self.host));
+                scope.add(container.member_of(group, &self.host))
+            }
             None => scope.add(container),
         };
         Supervise::new(&self.host, unit, container.urn())

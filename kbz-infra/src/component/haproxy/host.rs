@@ -9,6 +9,8 @@ use crate::program::{Host, ImagePin};
 
 /// The port of HAProxy's own health, for the load balancer.
 pub(crate) const HEALTH_PORT: u16 = 8404;
+/// The port on loopback on which HAProxy is drained, and put back into service.
+pub(crate) const DRAIN_PORT: u16 = 8406;
 
 /// HAProxy on a host. Its ways in are [`HaproxyFrontend`](super::HaproxyFrontend)s; all that name the host end up in
 /// one `haproxy.cfg`.

@@ -9,5 +9,5 @@ mod frontend;
 mod host;
 
 pub use frontend::{FrontendDraft, HaproxyFrontend};
-pub(crate) use host::HEALTH_PORT;
 pub use host::Haproxy;
+pub(crate) use host::{DRAIN_PORT, HEALTH_PORT};

@@ -8,6 +8,7 @@ use super::frames::Frames;
 use super::script::Script;
 use super::system::{self, SmallFiles};
 use crate::effect::Record;
+use crate::host::drain;
 use crate::host::registry::{Registry, belongs};
 use crate::ident::{HostName, StackName};
 use crate::probe::{
@@ -75,6 +76,10 @@ impl<'a> Answers<'a> {
                 system::filesystem(self.frames, index).map(Reading::from)
             }
             Query::Module(query) => system::module(self.frames, &query.name).map(Reading::from),
+            Query::Drain(query) => {
+                let said = self.frames.get(&format!("drain-{}", query.port));
+                drain::reading(said.unwrap_or_default()).map(Reading::from)
+            }
             Query::Stamp(query) => self.stamp(&query.name).map(Reading::from),
             Query::Registry(_) => self.records().map(Reading::from),
             Query::Claims(_) => Ok(self.claims().into()),

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use crate::host::drain;
 use crate::host::registry::Registry;
 use crate::host::shell::{self, NulByte};
 use crate::probe::{EntriesReading, Query};
@@ -52,6 +53,8 @@ pub(super) struct Script {
     modules: BTreeSet<String>,
     objects: Option<String>,
     registries: Option<String>,
+    /// Ports on which HAProxys are asked whether they are drained.
+    drains: BTreeSet<u16>,
     firewall: bool,
     facts: bool,
     clock_keeper: bool,
@@ -98,6 +101,9 @@ impl Script {
             Query::Module(query) => {
                 self.modules.insert(module_name(&query.name));
             }
+            Query::Drain(query) => {
+                self.drains.insert(query.port);
+            }
             Query::Stamp(query) => self.file(registry.stamp(&query.name)),
             Query::Registry(_) => self.objects = Some(registry.objects()),
             Query::Claims(_) => self.registries = Some(registry.all().to_owned()),
@@ -133,6 +139,7 @@ impl Script {
             && self.registries.is_none()
             && self.filesystems.is_empty()
             && self.modules.is_empty()
+            && self.drains.is_empty()
             && self.objects.is_none()
     }
 
@@ -166,6 +173,10 @@ impl Script {
         self.write_directories(&mut body)?;
         self.write_filesystems(&mut body)?;
         self.write_modules(&mut body)?;
+        for port in &self.drains {
+            let said = drain::ask(*port, drain::Verb::Get);
+            line(&mut body, format_args!("put drain-{port} \"$({said})\""));
+        }
         if self.firewall {
             body.push_str(FIREWALL);
         }

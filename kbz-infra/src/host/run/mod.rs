@@ -27,6 +27,7 @@ pub(super) use said::{failed, misplaced, tidy};
 
 use self::shell::Change;
 use super::builder;
+use super::drain;
 use super::read::HostSite;
 use super::transport::Transport;
 use crate::diag::error_chain;
@@ -69,6 +70,9 @@ impl HostChange<'_> {
             Action::SwapOff {} => Ok(system::swap_off()),
             Action::LoadModule { name } => system::load_module(name),
             Action::AllowTraffic(rule) => Ok(firewall::allow(rule)),
+            Action::SetDrain { port, drained } => {
+                Ok(Change::new("drain of HAProxy", drain::set(*port, *drained)))
+            }
             Action::Stamp { name, value } => mark::stamp(self.site, name, value),
             Action::RemoveStamp { name } => mark::remove_stamp(self.site, name),
             Action::Mark(record) => mark::mark(self.site, record),

@@ -8,12 +8,16 @@
 //! on it before it can on others. A gate comes after the last disturbance too. What cannot be
 //! proved is a finding; a plan with one must not run.
 //!
+//! Who can be drained is drained before it is disturbed, until nobody sends it new connections, and
+//! is put back into service before it is waited for.
+//!
 //! What a step says of itself, whom it disturbs and how badly, is checked against its effects.
 //!
 //! Limits: a container or a unit counts as ended where the observation saw it run, and who leads
 //! is known where the plan moves the leader or the observation tells.
 
 mod closed;
+mod drain;
 mod effects;
 mod finding;
 mod leader;
@@ -50,6 +54,7 @@ pub fn plan_observed(plan: &Plan, groups: &[Group], observation: &Observation) -
         findings.extend(roll.leader_findings(&order));
         findings.extend(roll.unclaimed(plan));
         findings.extend(roll.closed(observation));
+        findings.extend(roll.undrained(&order, plan, observation));
     }
     findings.extend(effects::findings(plan, groups, observation));
     findings.into_iter().collect()
@@ -68,7 +73,9 @@ impl<'a> Roll<'a> {
     fn of(group: &'a Group, plan: &'a Plan, observation: &Observation) -> Self {
         let disturbing = plan.steps.iter().filter_map(|step| {
             let (name, member) = step.disturbs.as_ref()?;
-            let counts = *name == group.name && step.impact >= Impact::Restart;
+            // Who is drained serves no more than who is stopped.
+            let disturbs = step.impact >= Impact::Restart || drain::drains(step, member);
+            let counts = *name == group.name && disturbs;
             counts.then_some((member, step))
         });
         let gates = plan.steps.iter();

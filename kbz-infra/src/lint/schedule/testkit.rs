@@ -55,6 +55,7 @@ pub(crate) fn group() -> Group {
             timing: None,
         }),
         gate: Some(gate),
+        drain: None,
     }
 }
 

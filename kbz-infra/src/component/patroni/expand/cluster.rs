@@ -137,6 +137,7 @@ impl Component for PatroniCluster {
                 site: site.clone(),
                 timing: Some(leader_timing(&dcs, &site)),
             }),
+            drain: None,
         });
         let parts: Vec<Urn> = nodes.iter().map(|node| node.urn().clone()).collect();
         let whole = scope.add(
