@@ -105,7 +105,7 @@ pub fn haproxy() -> HaproxyConfig {
         name: "pgbouncer".to_owned(),
         address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 6432),
     });
-    config.stats = Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8406));
+    config.stats = Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8407));
     config
 }
 
