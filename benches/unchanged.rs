@@ -15,11 +15,8 @@
 use std::process::ExitCode;
 
 use benches::desk::Failure;
+use benches::ours::Ours;
 use benches::table;
-use ours::Ours;
-
-#[path = "peers/ours.rs"]
-mod ours;
 
 const ROUNDS: usize = 15;
 /// What is to be reached, in times of the floor.

@@ -15,7 +15,6 @@
 mod ansible;
 mod checks;
 mod forjar;
-mod ours;
 mod peer;
 mod pyinfra;
 mod tools;
@@ -25,11 +24,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use benches::desk::Failure;
+use benches::ours::Ours;
 use benches::{median, table};
 use checks::Checks;
 use kbz_infra::ident::{HostName, Urn};
 use kbz_lab::LabAccess;
-use ours::Ours;
 use peer::Peer;
 use tools::Tools;
 

@@ -6,7 +6,8 @@
 //!   and one exec per host;
 //! - `unchanged`: an `up` with nothing to do on the lab's hosts, beside the floor: one SSH
 //!   handshake and one exec per host, measured in turn in the same run;
-//! - `peers`: the same beside Ansible with pipelining and with Mitogen, pyinfra and forjar, which it
+//! - `bootstrap`: the first `up` of the cluster, beside Patroni's own bootstrap of three nodes;
+//! - `peers`: an `up` with nothing to do beside Ansible with pipelining and with Mitogen, pyinfra and forjar, which it
 //!   installs.
 //!
 //! Every figure is a ratio or stands beside what it is to be compared with, because times alone
@@ -14,9 +15,13 @@
 
 pub mod desk;
 pub mod fleet;
+mod floor;
 pub mod generated;
+pub mod ours;
 pub mod pairs;
 pub mod table;
+
+pub use floor::floor;
 
 /// Whether `cargo bench` asks; `cargo test --all-targets` starts the same programs.
 pub fn asked() -> bool {

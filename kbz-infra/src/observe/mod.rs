@@ -8,6 +8,7 @@
 //! that a host's registry knows and neither the program nor the operator's own memory does.
 
 mod questions;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::effect::{Interpreter, SiteReadings};
 use crate::ident::Urn;
 use crate::probe::{Observation, Outage, Probe, Reading, Seen, Site};
 use questions::Questions;
+pub use watch::{Watched, watch};
 
 /// How many sites are asked at the same time: more than a fleet of this size has, and few
 /// enough for the usual limit of 1024 open files.

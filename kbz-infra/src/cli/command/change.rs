@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::mpsc::unbounded_channel;
 
+use super::interruption::Interruption;
 use super::wish::Wish;
 use super::{Call, Head, as_json};
 use crate::cli::args::{ABANDONED, FAILED, STOPPED};
@@ -121,11 +122,13 @@ impl Call<'_> {
             ..Limits::default()
         };
         let lease = self.lease(&looked, &store);
+        let interruption = Interruption::of(&looked, &way);
         let outcome = self
             .carry_out(&way, looked.plan, (lease, number), store, limits, &title)
             .await?;
         let last = closing(&outcome, &title, stuck, moved).draw(self.screen.style);
         self.screen.say(&last);
+        self.tell_interruption(interruption, &way).await?;
         self.tell_times(&title)?;
         match outcome.ended {
             Ended::Stopped => Ok(ExitCode::from(STOPPED)),

@@ -4,6 +4,7 @@ mod change;
 mod chosen;
 mod drift;
 mod index;
+mod interruption;
 mod look;
 mod saved;
 mod tell;

@@ -1,25 +1,32 @@
 //! The stack's own program on the lab's hosts, and the floor below any program that asks them.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a measurement starts programs and says what it is at"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use benches::desk::Failure;
+use crate::desk::Failure;
 use kbz_infra::cli::{Rehearsal as _, Rehearsed};
 use kbz_infra::host::pool::Hosts;
-use kbz_infra::host::transport::Exec;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The release build of the stack's program, and the folder of the stack.
-pub(crate) struct Ours {
+pub struct Ours {
     program: PathBuf,
-    pub(crate) folder: PathBuf,
+    /// The folder of the stack.
+    pub folder: PathBuf,
 }
 
 impl Ours {
     /// Builds the program, and brings the lab up to date with it.
-    pub(crate) fn ready() -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// When the program cannot be built, or `up` fails.
+    pub fn ready() -> Result<Self, Failure> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stacks");
         let folder = folder.canonicalize()?;
         let ours = Self {
@@ -32,7 +39,10 @@ impl Ours {
     }
 
     /// Runs the program as an operator does; it has to succeed.
-    pub(crate) fn call(&self, arguments: &[&str]) -> Result<Output, Failure> {
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn call(&self, arguments: &[&str]) -> Result<Output, Failure> {
         let mut command = Command::new(&self.program);
         command.args(arguments).args(["--env", "lab"]);
         command.args(["--color", "never", "--stack-dir"]);
@@ -44,7 +54,10 @@ impl Ours {
     }
 
     /// An `up` with nothing to do: how long it took from start to end, and what it said.
-    pub(crate) fn unchanged(&self, arguments: &[&str]) -> Result<(Duration, String), Failure> {
+    ///
+    /// # Errors
+    /// When it fails, or changes something.
+    pub fn unchanged(&self, arguments: &[&str]) -> Result<(Duration, String), Failure> {
         let begun = Instant::now();
         let output = self.call(&[&["up"], arguments].concat())?;
         let elapsed = begun.elapsed();
@@ -58,7 +71,10 @@ impl Ours {
     }
 
     /// The lab's hosts, not connected yet.
-    pub(crate) async fn hosts(&self) -> Result<Hosts, Failure> {
+    ///
+    /// # Errors
+    /// When there is no lab.
+    pub async fn hosts(&self) -> Result<Hosts, Failure> {
         let wanted = Rehearsed {
             folder: self.folder.clone(),
             hosts: Vec::new(),
@@ -70,18 +86,11 @@ impl Ours {
     }
 
     /// Connects to every host through the bastion and runs one command on each, all at once.
-    pub(crate) async fn floor(&self) -> Result<Duration, Failure> {
-        let hosts = self.hosts().await?;
-        let begun = Instant::now();
-        let answers = hosts.exec_on_all(&Exec::new("true", PATIENCE)).await;
-        let elapsed = begun.elapsed();
-        for answer in answers.into_values() {
-            if !answer?.status.success() {
-                return Err("a host cannot run `true`".into());
-            }
-        }
-        hosts.close().await;
-        Ok(elapsed)
+    ///
+    /// # Errors
+    /// When a host cannot be reached.
+    pub async fn floor(&self) -> Result<Duration, Failure> {
+        crate::floor(self.hosts().await?).await
     }
 }
 
