@@ -7,7 +7,6 @@
 //! the floor is measured inside this process, which is to its advantage.
 
 #![expect(
-    clippy::disallowed_methods,
     clippy::disallowed_macros,
     reason = "a measurement starts programs and says what it found"
 )]
