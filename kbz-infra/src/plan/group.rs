@@ -154,14 +154,17 @@ impl<'a> Roll<'a> {
         untouched.chain(left).collect()
     }
 
-    /// Takes a member out of service, where that can be done.
+    /// Takes a member out of service, where that can be done, once all is ready for what disturbs
+    /// it.
     fn drain(
         &mut self,
         member: &HostName,
-        after: Option<StepId>,
+        last: Option<StepId>,
         steps: &mut Vec<Step>,
     ) -> Option<StepId> {
         let (port, drained) = self.group.drainable(member, self.observation)?;
+        let mut after = ready(&self.disturbing[member], steps);
+        after.extend(last);
         let effects = [
             set_drain(member, port, true),
             Effect::new(drained.probe.site.clone(), Action::Gate(drained.clone())),
@@ -169,8 +172,9 @@ impl<'a> Roll<'a> {
         Some(self.of_member(
             "drain",
             member,
+            "the balancer sends it no new connections",
             effects.into(),
-            after.into_iter().collect(),
+            after,
             steps,
         ))
     }
@@ -184,13 +188,14 @@ impl<'a> Roll<'a> {
     ) -> StepId {
         let port = self.group.drain.as_ref().map_or(0, |drain| drain.port);
         let effects = vec![set_drain(member, port, false)];
-        self.of_member("undrain", member, effects, after, steps)
+        self.of_member("undrain", member, "in service again", effects, after, steps)
     }
 
     fn of_member(
         &mut self,
         what: &str,
         member: &HostName,
+        summary: &str,
         effects: Vec<Effect>,
         after: BTreeSet<StepId>,
         steps: &mut Vec<Step>,
@@ -199,6 +204,7 @@ impl<'a> Roll<'a> {
         let id = self.add(urn, Op::Run, Impact::None, effects, after, steps);
         if let Some(step) = steps.last_mut() {
             step.disturbs = Some((self.group.name.clone(), member.clone()));
+            summary.clone_into(&mut step.summary);
         }
         id
     }
@@ -284,6 +290,28 @@ impl<'a> Roll<'a> {
         });
         id
     }
+}
+
+/// What the steps that disturb a member wait for, as far as it does not wait for one of them.
+fn ready(disturbing: &BTreeSet<StepId>, steps: &[Step]) -> BTreeSet<StepId> {
+    let mut following = disturbing.clone();
+    loop {
+        let known = following.len();
+        let more = steps
+            .iter()
+            .filter(|step| !step.after.is_disjoint(&following));
+        let more: Vec<StepId> = more.map(|step| step.id).collect();
+        following.extend(more);
+        if following.len() == known {
+            break;
+        }
+    }
+    let disturbing = steps.iter().filter(|step| disturbing.contains(&step.id));
+    let waits = disturbing.flat_map(|step| &step.after);
+    waits
+        .filter(|id| !following.contains(id))
+        .copied()
+        .collect()
 }
 
 fn set_drain(member: &HostName, port: u16, drained: bool) -> Effect {
