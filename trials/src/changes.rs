@@ -31,8 +31,9 @@ struct Sum {
     steps: usize,
     disturbing: usize,
     switchovers: u64,
-    /// The longest time without a write beside what was foretold at most.
-    silence: (Duration, Duration),
+    /// Of each change with a switchover, the longest time without a write, and what was foretold
+    /// at most.
+    silences: Vec<(Duration, Duration)>,
 }
 
 /// Carries out so many.
@@ -98,7 +99,7 @@ impl Random {
                 _ => self.add(),
             }
         }
-        if self.chance.percent(4) {
+        if self.chance.percent(12) {
             self.max_connections = self.chance.below(FORMS);
         }
     }
@@ -156,29 +157,35 @@ impl Sum {
             .sum();
         let most = Duration::from_millis(most);
         if switchovers > 0 {
-            self.silence = self.silence.max((now.silence, most));
+            self.silences.push((now.silence, most));
         }
         self.steps += done.len();
         self.disturbing += disturbing.len();
         self.switchovers += switchovers;
         format!(
-            "{} steps, {} disturb, {switchovers} switchovers, silence {:.1} s",
+            "{} steps, {} disturb, {switchovers} switchovers, silence {:.1} s, foretold {:.1} s",
             done.len(),
             disturbing.len(),
-            now.silence.as_secs_f64()
+            now.silence.as_secs_f64(),
+            most.as_secs_f64()
         )
     }
 }
 
 impl std::fmt::Display for Sum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (silence, most) = self.silence;
+        let silences = &self.silences;
+        let (silence, most) = silences.iter().max().copied().unwrap_or_default();
+        let within = silences.iter().filter(|(silence, most)| silence <= most);
         write!(
             f,
-            "{} steps as planned, {} disturb, {} switchovers (no write for {:.1} s, foretold at most {:.1} s)",
+            "{} steps as planned, {} disturb, {} switchovers ({} of {} without writes for no longer \
+             than foretold; at worst {:.1} s, foretold at most {:.1} s)",
             self.steps,
             self.disturbing,
             self.switchovers,
+            within.count(),
+            silences.len(),
             silence.as_secs_f64(),
             most.as_secs_f64()
         )
