@@ -200,6 +200,18 @@ impl Engine {
         container.is_some_and(|container| container.drained)
     }
 
+    pub(super) fn is_any_drained(&self) -> bool {
+        self.containers.values().any(|container| container.drained)
+    }
+
+    /// Lets every HAProxy say no to health checks.
+    pub(super) fn drain_all(&mut self) {
+        for container in self.containers.values_mut() {
+            let haproxy = matches!(container.service, Some(Service::Haproxy(_)));
+            container.drained |= haproxy;
+        }
+    }
+
     /// Whether the HAProxy that listens on a port is drained; `None` where none does.
     pub(super) fn drained(&self, port: u16) -> Option<bool> {
         let name = self.listening(port)?;

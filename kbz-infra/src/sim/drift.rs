@@ -92,6 +92,17 @@ impl Universe {
         host.is_some_and(|host| host.docker.is_running(name))
     }
 
+    /// Somebody drains the HAProxy of a host, and forgets it.
+    pub fn drain(&mut self, host: &HostName) {
+        self.on(host, |host| host.docker.drain_all());
+    }
+
+    /// Whether an HAProxy of a host is drained.
+    pub fn is_drained(&self, host: &HostName) -> bool {
+        let host = self.hosts.get(host);
+        host.is_some_and(|host| host.docker.is_any_drained())
+    }
+
     /// Somebody removes an image, whoever uses it.
     pub fn remove_image(&mut self, host: &HostName, reference: &str) {
         self.on(host, |host| drop(host.docker.images.remove(reference)));

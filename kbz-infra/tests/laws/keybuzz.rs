@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use kbz_infra::ident::HostName;
 use kbz_infra::plan::{Plan, Request, Step, StepId};
 use kbz_infra::prelude::*;
-use kbz_infra::program::Settings;
+use kbz_infra::program::{ImagePin, Settings};
 use kbz_infra::resource::{Impact, Op};
 use kbz_infra::sim::World;
 
@@ -19,16 +20,21 @@ const DISK: u64 = 40 << 30;
 
 /// The whole system, with a version of Patroni; its credentials are in `folder`.
 fn program(patroni: &str, folder: &Path) -> Program {
+    with_versions(patroni, "3.0.11", folder)
+}
+
+/// The same, with a version of HAProxy too.
+fn with_versions(patroni: &str, haproxy: &str, folder: &Path) -> Program {
     let settings = Settings {
         credentials: Some(folder.join("postgres.env")),
         ..Settings::new("../stacks")
     };
     let mut stack = Stack::new(stack(), settings);
-    declare(&mut stack, patroni).unwrap();
+    declare(&mut stack, patroni, haproxy).unwrap();
     stack.finish().unwrap()
 }
 
-fn declare(stack: &mut Stack, patroni: &str) -> Result<()> {
+fn declare(stack: &mut Stack, patroni: &str, haproxy: &str) -> Result<()> {
     let system = System::of(stack)?;
     let image = PatroniImage::new(system.pins.postgres()?).patroni(patroni);
     let image = stack.add(image.with(PgVector));
@@ -36,7 +42,13 @@ fn declare(stack: &mut Stack, patroni: &str) -> Result<()> {
     stack.add_each(&system.db, |host| {
         PatroniNode::on(host).cluster(&cluster).image(&image)
     });
-    let haproxy = system.haproxy(stack)?;
+    let pin = ImagePin {
+        tag: haproxy.to_owned(),
+        ..system.pins.image("haproxy")?
+    };
+    let haproxy = stack.add_each(&system.lb, |host| {
+        Haproxy::on(host).image(pin.clone()).clients(system.network)
+    });
     let write = HaproxyFrontend::new("pg_write", 5432).on(&haproxy);
     let write = stack.add(write.to_primary_of(&cluster));
     system.pooler(stack, &write)?;
@@ -105,6 +117,54 @@ fn every_plan_of_the_real_system_is_proved() {
     // All goes at once.
     let plan = rig.try_plan(&second, Request::Destroy).unwrap();
     assert!(plan.count(Op::Delete) > 0);
+}
+
+/// The hosts whose HAProxy says no to health checks.
+fn drained(rig: &Rig) -> Vec<HostName> {
+    let proxies = ["haproxy-01", "haproxy-02"].map(|name| HostName::new(name).unwrap());
+    let is_drained = |host: &HostName| rig.world.change(|world| world.is_drained(host));
+    proxies.into_iter().filter(is_drained).collect()
+}
+
+/// A proxy is drained before it starts anew, one at a time, and is in service again after the next
+/// `up`, wherever a run broke off.
+#[test]
+fn the_proxies_are_drained_in_turn_and_put_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = program("4.1.5", folder.path());
+    let second = with_versions("4.1.5", "3.0.12", folder.path());
+    let mut rig = rig(&first);
+    rig.up(&first);
+    let whole = rig.plan(&second);
+    assert!(disturbed(&whole) >= 2, "{}", crate::rig::shown(&whole));
+    let mut seen = BTreeSet::new();
+    for done in 0..=whole.steps.len() {
+        let mut other = rig.copy();
+        other.vault = Arc::clone(&rig.vault);
+        let mut plan = whole.clone();
+        plan.steps.truncate(done);
+        assert!(other.apply(&plan).is_empty());
+        let left = drained(&other);
+        assert!(left.len() <= 1, "{left:?} after {done} steps");
+        seen.extend(left);
+        other.up(&second);
+        assert_eq!(drained(&other), [], "after {done} steps");
+    }
+    assert_eq!(seen.len(), 2, "each is drained once");
+}
+
+/// Who was drained by hand and forgotten is put back into service.
+#[test]
+fn a_hand_that_drains_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = program("4.1.5", folder.path());
+    let mut rig = rig(&program);
+    rig.up(&program);
+    let proxy = HostName::new("haproxy-02").unwrap();
+    rig.world.change(|world| world.drain(&proxy));
+    assert_eq!(drained(&rig), [proxy]);
+    rig.up(&program);
+    assert_eq!(drained(&rig), []);
 }
 
 /// Proxies and load balancer may be there before any node has started. What is in the cluster is
