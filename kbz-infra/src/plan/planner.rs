@@ -150,7 +150,8 @@ impl<'a> Planner<'a> {
 
     /// Asks the kind. What cannot be read because what it lives in is still to be made is absent;
     /// what is remembered, and lives in something that is about to be mended, is looked after
-    /// once that is done.
+    /// once that is done. So is what nobody knows, where a run broke off before what it lives in
+    /// was whole for the first time.
     fn ask(&self, urn: &Urn, node: &Node, draft: &Draft) -> Result<Planned, PlanError> {
         let beside = |parent_absent, ignored: &BTreeSet<String>| {
             let stack = self.graph.stack().as_str();
@@ -171,10 +172,11 @@ impl<'a> Planner<'a> {
         self.refuse_claimed(urn)?;
         let mut within = node.options.within.iter();
         let mut planned = plan(within.clone().any(|parent| draft.fate(parent).is_coming()));
-        if !self.memory.knows(urn) {
+        let blocked = matches!(planned, Err(PlanError::Blocked(_)));
+        let unopened = draft.is_awaited(node);
+        if !(self.memory.knows(urn) || blocked && unopened) {
             return planned;
         }
-        let blocked = matches!(planned, Err(PlanError::Blocked(_)));
         if blocked && within.any(|parent| draft.will_change(parent)) {
             planned = plan(true);
         }
@@ -294,6 +296,10 @@ impl<'a> Planner<'a> {
             timeout: node.options.timeout.map(|limit| limit.as_secs()),
             retries: node.options.retries,
         };
+        if !self.memory.knows(urn) && (is_gate(&step) || draft.is_awaited(node)) {
+            draft.unopened.insert(urn.clone());
+            draft.unopened.extend(node.parent.clone());
+        }
         let fate = Fate::of(step.op, &step.reasons);
         draft.note(self.graph, urn, node.parent.as_ref(), fate);
         draft.add(step, planned.goal);
@@ -318,6 +324,12 @@ fn renamed(mut change: Change, former: &[&Urn]) -> Change {
     };
     change.reasons.extend(former.iter().map(named));
     change
+}
+
+/// Whether a step only waits.
+fn is_gate(step: &Step) -> bool {
+    let mut effects = step.effects.iter();
+    effects.all(|effect| matches!(effect.action, Action::Gate(_)))
 }
 
 fn adoption() -> Change {
@@ -389,6 +401,8 @@ pub(super) struct Draft {
     /// Of each planned resource, and of each component as far as its parts are planned.
     fates: BTreeMap<Urn, Fate>,
     impacts: BTreeMap<Urn, Impact>,
+    /// Gates that have never been seen open, what they belong to, and what lives behind them.
+    unopened: BTreeSet<Urn>,
     /// For each planned resource, the steps that stand between it and what comes after.
     pub(super) frontiers: BTreeMap<Urn, BTreeSet<StepId>>,
     ids: u32,
@@ -447,6 +461,12 @@ impl Draft {
                 .component(component)
                 .and_then(|node| node.parent.as_ref());
         }
+    }
+
+    /// Whether a resource lives behind a gate that has never been seen open.
+    fn is_awaited(&self, node: &Node) -> bool {
+        let mut within = node.options.within.iter();
+        within.any(|parent| self.unopened.contains(parent))
     }
 
     fn fate(&self, urn: &Urn) -> Fate {

@@ -9,4 +9,5 @@ mod index;
 mod mistakes;
 mod refused;
 mod saved;
+mod sealed;
 mod simulated;

@@ -67,7 +67,7 @@ impl PatroniCluster {
         scope: &mut Scope<'_>,
     ) {
         let parts = nodes.iter().map(|node| node.urn().clone());
-        let parts: Vec<Urn> = parts.collect();
+        let parts: Vec<Urn> = parts.chain([configured.clone()]).collect();
         let starts = nodes.iter().flat_map(|node| node.started_by());
         let starts: Vec<Urn> = starts.collect();
         for node in nodes {
@@ -79,7 +79,6 @@ impl PatroniCluster {
             scope.add(
                 restart
                     .within(parts.clone())
-                    .after([configured.clone()])
                     .member_of(&self.group_name(), node.host()),
             );
         }
@@ -148,8 +147,9 @@ impl Component for PatroniCluster {
         let config = PatroniConfig::of(&access, dcs.to_value())
             .for_postgres(u32::from(major))
             .asking(&self.own_server(scope)?);
-        let configured = config.clone().within(parts.clone());
-        let configured = scope.add(configured.after([whole.urn().clone()]));
+        let whole = whole.urn().clone();
+        let configured = config.clone().within(parts.into_iter().chain([whole]));
+        let configured = scope.add(configured);
         self.restarts(&config, &nodes, configured.urn(), scope);
         Ok(())
     }
