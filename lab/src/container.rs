@@ -8,7 +8,8 @@ use std::path::Path;
 
 use bollard::models::{
     ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig,
-    HostConfigCgroupnsModeEnum, NetworkingConfig, PortBinding,
+    HostConfigCgroupnsModeEnum, NetworkingConfig, PortBinding, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 use sha2::{Digest, Sha256};
 
@@ -276,6 +277,11 @@ impl Context<'_> {
                 ("/tmp".to_owned(), "exec,mode=1777".to_owned()),
             ])),
             shm_size: Some(1 << 30),
+            // A host that reboots comes back; one that was stopped from outside does not.
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+                maximum_retry_count: None,
+            }),
             ..HostConfig::default()
         }
     }

@@ -8,9 +8,10 @@ use ipnet::IpNet;
 
 use crate::ident::{HostName, Urn};
 use crate::primitive::{
-    File, Firewall, FirewallRule, Preflight, Resolver, SwapOff, Sysctl, SystemdUnit,
+    File, Firewall, FirewallRule, Preflight, Reboot, Resolver, SwapOff, Sysctl, SystemdUnit,
 };
 use crate::program::{Component, DeclareExt as _, Handle, Host, Result, Scope};
+use crate::resource::GroupName;
 
 /// The clock of a host may differ by this many seconds from the operator's: the lease of a
 /// RAFT leader compares the clocks of two hosts, and expires a living leader when they differ
@@ -38,6 +39,7 @@ pub struct BaseOs {
     ssh_from: Option<IpNet>,
     least_memory: u64,
     sysctls: BTreeMap<String, String>,
+    reboots: bool,
 }
 
 impl BaseOs {
@@ -54,6 +56,7 @@ impl BaseOs {
             sysctls: SYSCTLS
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into(),
+            reboots: false,
         }
     }
 
@@ -73,6 +76,32 @@ impl BaseOs {
     pub fn sysctl(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.sysctls.insert(key.into(), value.into());
         self
+    }
+
+    /// Starts the host anew when its packages ask for it (`/run/reboot-required`), in the turn of the
+    /// group that its service is a member of: a node of a database hands over before, a target of a
+    /// load balancer is drained. Only hosts with such a service do. Default: never.
+    pub fn reboot_when_required(mut self) -> Self {
+        self.reboots = true;
+        self
+    }
+
+    /// Declares the reboot of a host with a service of a group, where the program wants it.
+    pub(super) fn declare_reboot(
+        scope: &mut Scope<'_>,
+        host: &HostName,
+        group: Option<&GroupName>,
+    ) {
+        let wanted = Self::urn_on(host);
+        let all = scope.all::<Self>();
+        if !all.iter().any(|base| *base.urn() == wanted && base.reboots) {
+            return;
+        }
+        let reboot = Reboot::when_required(host);
+        match group {
+            Some(group) => scope.add(reboot.member_of(group, host)),
+            None => scope.add(reboot),
+        };
     }
 
     /// The address of the component that makes a host ready, where the program declares one:

@@ -146,6 +146,11 @@ pub enum Action {
         /// Seconds between the request to stop and the kill.
         grace: u32,
     },
+    /// Starts a host anew and waits until it is back. One that has started since is left alone.
+    Reboot {
+        /// The start that is to end, as [`BootReading::id`](crate::probe::BootReading::id) tells it.
+        since: String,
+    },
     /// Lets an HAProxy say no to the health checks of whoever balances before it, so that no new
     /// connection comes, and serve on; or be in service again, which one that does not run is as
     /// soon as it does.

@@ -63,6 +63,7 @@ impl Effect {
             Action::CreateContainer(spec) => Deed::new("container", &spec.name, "created"),
             Action::StartContainer { name } => Deed::new("container", name, "started"),
             Action::RemoveContainer { name, .. } => Deed::new("container", name, "removed"),
+            Action::Reboot { .. } => Deed::new("host", "", "rebooted"),
             Action::SetDrain { drained: true, .. } => Deed::new("haproxy", "", "drained"),
             Action::SetDrain { drained: false, .. } => Deed::new("haproxy", "", "put into service"),
             Action::Stamp { name, .. } => Deed::new("stamp", name, "noted"),

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::order::following;
 use super::step::{Outcome, Step, StepId};
 use crate::effect::{Action, Effect};
 use crate::ident::{HostName, Urn};
@@ -105,7 +106,7 @@ impl<'a> Roll<'a> {
                 step.after.extend(last);
             }
             let mut after = self.all[&member].clone();
-            after.extend(drained.map(|_| self.put_back(&member, after.clone(), steps)));
+            after.extend(drained.map(|_| self.put_back(&member, steps)));
             last = self.gate(&format!("after {member}"), after, steps).or(last);
         }
     }
@@ -179,16 +180,21 @@ impl<'a> Roll<'a> {
         ))
     }
 
-    /// Puts a member back into service.
-    fn put_back(
-        &mut self,
-        member: &HostName,
-        after: BTreeSet<StepId>,
-        steps: &mut Vec<Step>,
-    ) -> StepId {
+    /// Puts a member back into service. What waits for its change from outside the group, such as
+    /// a look at the balancer, waits for this too.
+    fn put_back(&mut self, member: &HostName, steps: &mut Vec<Step>) -> StepId {
         let port = self.group.drain.as_ref().map_or(0, |drain| drain.port);
+        let own = self.all[member].clone();
+        let waits = |step: &Step| !step.after.is_disjoint(&own) && !own.contains(&step.id);
+        let leads_back = |step: &Step| !following(&[step.id].into(), steps).is_disjoint(&own);
+        let outside = steps.iter().filter(|step| waits(step) && !leads_back(step));
+        let outside: BTreeSet<StepId> = outside.map(|step| step.id).collect();
         let effects = vec![set_drain(member, port, false)];
-        self.of_member("undrain", member, "in service again", effects, after, steps)
+        let back = self.of_member("undrain", member, "in service again", effects, own, steps);
+        for step in steps.iter_mut().filter(|step| outside.contains(&step.id)) {
+            step.after.insert(back);
+        }
+        back
     }
 
     fn of_member(
@@ -294,18 +300,7 @@ impl<'a> Roll<'a> {
 
 /// What the steps that disturb a member wait for, as far as it does not wait for one of them.
 fn ready(disturbing: &BTreeSet<StepId>, steps: &[Step]) -> BTreeSet<StepId> {
-    let mut following = disturbing.clone();
-    loop {
-        let known = following.len();
-        let more = steps
-            .iter()
-            .filter(|step| !step.after.is_disjoint(&following));
-        let more: Vec<StepId> = more.map(|step| step.id).collect();
-        following.extend(more);
-        if following.len() == known {
-            break;
-        }
-    }
+    let following = following(disturbing, steps);
     let disturbing = steps.iter().filter(|step| disturbing.contains(&step.id));
     let waits = disturbing.flat_map(|step| &step.after);
     waits

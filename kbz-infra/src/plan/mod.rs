@@ -14,6 +14,7 @@ mod memory;
 mod options;
 mod order;
 mod planner;
+mod reboot;
 mod reduced;
 mod removal;
 mod selection;

@@ -4,6 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::step::{Step, StepId};
 
+/// Some steps, with all that wait for one of them, directly or not.
+pub(super) fn following(some: &BTreeSet<StepId>, steps: &[Step]) -> BTreeSet<StepId> {
+    let mut found = some.clone();
+    loop {
+        let known = found.len();
+        let waiting = steps.iter().filter(|step| !step.after.is_disjoint(&found));
+        let waiting: Vec<StepId> = waiting.map(|step| step.id).collect();
+        found.extend(waiting);
+        if found.len() == known {
+            return found;
+        }
+    }
+}
+
 /// Sorts steps so that each comes after all that it waits for, otherwise in the order given,
 /// and numbers them by their place.
 ///

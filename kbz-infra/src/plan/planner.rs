@@ -6,7 +6,7 @@ use super::fate::Fate;
 use super::memory::Memory;
 use super::selection::{Request, Selection};
 use super::step::{Outcome, Plan, Step, StepId, Stuck, StuckBy};
-use super::{alias, drift, group, order};
+use super::{alias, drift, group, order, reboot};
 use crate::effect::Record;
 use crate::effect::{Action, Effect};
 use crate::graph::{Graph, Node};
@@ -76,6 +76,7 @@ impl<'a> Planner<'a> {
             }
         }
         self.remove(request, &mut draft);
+        reboot::last(&mut draft.steps);
         group::order(self.graph.groups(), self.observation, &mut draft.steps);
         let unreadable = self.memory.unreadable().into_iter();
         let unreadable = unreadable.map(|(urn, error)| damaged(urn, &error));

@@ -88,6 +88,16 @@ pub struct ModuleReading {
     pub present: bool,
 }
 
+/// Since when a host runs, and whether it asks for another start.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BootReading {
+    /// What tells this start of the host from any other.
+    pub id: String,
+    /// The packages that wait for a reboot (`/run/reboot-required.pkgs`); `None` where nothing asks
+    /// for one.
+    pub wanted_by: Option<Vec<String>>,
+}
+
 /// Whether an HAProxy says no to its health checks although it is well; `None` where none listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -45,6 +45,7 @@ impl Reading {
             | Reading::Module(_)
             | Reading::Stamp(_)
             | Reading::Drain(_)
+            | Reading::Boot(_)
             | Reading::Registry(_)
             | Reading::ImageTag(_)
             | Reading::ImageUser(_)

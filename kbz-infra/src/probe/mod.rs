@@ -20,14 +20,14 @@ pub use cluster::{ClusterMember, ClusterReading, DcsReading, MemberRole, RaftRea
 pub use docker::{ContainerReading, ImageReading, ImageUserReading};
 pub use file::{EntriesReading, FileReading, Node, Ownership, PathReading};
 pub use host::{
-    ClaimsReading, DrainReading, FactsReading, FilesystemReading, FirewallReading, ModuleReading,
-    StampReading, SwapReading, SysctlReading, UnitReading,
+    BootReading, ClaimsReading, DrainReading, FactsReading, FilesystemReading, FirewallReading,
+    ModuleReading, StampReading, SwapReading, SysctlReading, UnitReading,
 };
 pub use observation::{Observation, Outage, Seen};
 pub use site::{PatroniAccess, PgAccess, RaftAccess, Site};
 pub use sql::{ContextsReading, DatabaseReading, ExtensionReading, RoleReading};
 pub use vocabulary::{
-    Ask, Claims, Cluster, Container, Contexts, Database, Dcs, Drain, Entries, Entry, Extension,
-    Facts, Filesystem, Firewall, ImageTag, ImageUser, LoadBalancer, Module, Path, Probe, Query,
-    Reading, Registry, RegistryReading, Role, Stamp, Swap, SysctlValue, Unit,
+    Ask, Boot, Claims, Cluster, Container, Contexts, Database, Dcs, Drain, Entries, Entry,
+    Extension, Facts, Filesystem, Firewall, ImageTag, ImageUser, LoadBalancer, Module, Path, Probe,
+    Query, Reading, Registry, RegistryReading, Role, Stamp, Swap, SysctlValue, Unit,
 };

@@ -9,8 +9,8 @@ use super::cluster::{ClusterReading, DcsReading};
 use super::docker::{ContainerReading, ImageReading, ImageUserReading};
 use super::file::{EntriesReading, PathReading};
 use super::host::{
-    ClaimsReading, DrainReading, FactsReading, FilesystemReading, FirewallReading, ModuleReading,
-    StampReading, SwapReading, SysctlReading, UnitReading,
+    BootReading, ClaimsReading, DrainReading, FactsReading, FilesystemReading, FirewallReading,
+    ModuleReading, StampReading, SwapReading, SysctlReading, UnitReading,
 };
 use super::site::Site;
 use super::sql::{ContextsReading, DatabaseReading, ExtensionReading, RoleReading};
@@ -136,6 +136,8 @@ vocabulary! {
         /// Whether the host is asked too if something keeps its clock, which starts a service.
         clock_keeper: bool,
     } -> FactsReading;
+    /// Since when a host runs, and whether it asks for a reboot.
+    Boot {} -> BootReading;
     /// The file system that holds a path, or would hold it.
     Filesystem {
         /// An absolute path.
@@ -250,7 +252,10 @@ impl Reading {
             Reading::Registry(registry) => registry.0.is_empty(),
             Reading::Entries(entries) => entries.0.is_empty(),
             Reading::Claims(claims) => claims.0.is_empty(),
-            Reading::Firewall(_) | Reading::Facts(_) | Reading::Filesystem(_) => false,
+            Reading::Firewall(_)
+            | Reading::Facts(_)
+            | Reading::Boot(_)
+            | Reading::Filesystem(_) => false,
         }
     }
 
@@ -280,6 +285,7 @@ impl Reading {
             | Reading::Firewall(_)
             | Reading::Facts(_)
             | Reading::Claims(_)
+            | Reading::Boot(_)
             | Reading::Filesystem(_) => self.clone(),
         }
     }

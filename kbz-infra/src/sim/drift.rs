@@ -92,6 +92,19 @@ impl Universe {
         host.is_some_and(|host| host.docker.is_running(name))
     }
 
+    /// Somebody updates a package that waits for a reboot.
+    pub fn want_reboot(&mut self, host: &HostName, package: &str) {
+        self.on(host, |host| {
+            let waiting = host.wants_reboot.get_or_insert_default();
+            waiting.push(package.to_owned());
+        });
+    }
+
+    /// How often a host has started.
+    pub fn boots(&self, host: &HostName) -> u64 {
+        self.hosts.get(host).map_or(0, |host| host.boots)
+    }
+
     /// Somebody drains the HAProxy of a host, and forgets it.
     pub fn drain(&mut self, host: &HostName) {
         self.on(host, |host| host.docker.drain_all());

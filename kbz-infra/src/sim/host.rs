@@ -15,8 +15,8 @@ use crate::effect::Record;
 use crate::effect::{Action, EffectError, Owner, PreImage, RunContext};
 use crate::ident::{Digest, HostName, StackName};
 use crate::probe::{
-    ClaimsReading, DrainReading, FactsReading, FirewallReading, ImageUserReading, ModuleReading,
-    Ownership, PathReading, Query, Reading, SwapReading, SysctlReading,
+    BootReading, ClaimsReading, DrainReading, FactsReading, FirewallReading, ImageUserReading,
+    ModuleReading, Ownership, PathReading, Query, Reading, SwapReading, SysctlReading,
 };
 use crate::secret::Text;
 
@@ -40,6 +40,12 @@ pub(super) struct HostModel {
     pub(super) filesystems: Filesystems,
     pub(super) docker: Engine,
     pub(super) registries: BTreeMap<StackName, Registry>,
+    /// How often it has started.
+    #[serde(default)]
+    pub(super) boots: u64,
+    /// The packages that wait for a reboot.
+    #[serde(default)]
+    pub(super) wants_reboot: Option<Vec<String>>,
 }
 
 impl HostModel {
@@ -61,6 +67,8 @@ impl HostModel {
             filesystems: Filesystems::default(),
             docker: Engine::default(),
             registries: BTreeMap::new(),
+            boots: 0,
+            wants_reboot: None,
         }
     }
 
@@ -76,6 +84,11 @@ impl HostModel {
             Query::Swap(_) => SwapReading(self.kernel.swap.clone()).into(),
             Query::Firewall(_) => self.firewall.clone().into(),
             Query::Facts(_) => self.facts.clone().into(),
+            Query::Boot(_) => BootReading {
+                id: self.boots.to_string(),
+                wanted_by: self.wants_reboot.clone(),
+            }
+            .into(),
             Query::Filesystem(at) => self.filesystems.of(&at.path)?.into(),
             Query::Module(module) => {
                 let present = self.kernel.modules.contains(&module.name);
@@ -177,6 +190,13 @@ impl HostModel {
                 Ok(())
             }
             Action::EnableFirewall {} => system::enable(&mut self.firewall),
+            Action::Reboot { since } => {
+                if *since == self.boots.to_string() {
+                    self.power_off();
+                    self.power_on();
+                }
+                Ok(())
+            }
             Action::SetDrain { port, drained } => self.docker.set_drain(*port, *drained),
             other => self.act_on_engine(other, run, operator),
         }
@@ -343,6 +363,8 @@ impl HostModel {
     /// The host boots: what is enabled starts. A unit that cannot start tries again later.
     pub(super) fn power_on(&mut self) {
         self.powered = true;
+        self.boots += 1;
+        self.wants_reboot = None;
         for name in self.units.enabled() {
             let (units, host) = self.systemd();
             // What fails here shows as a unit that is not active.

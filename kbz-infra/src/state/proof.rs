@@ -70,6 +70,8 @@ pub enum Image {
     Link,
     /// A load balancer for which a change holds already.
     Balanced(Box<LoadBalancerChange>),
+    /// A host that has started anew since.
+    NotBooted(String),
     /// An HAProxy that is drained, or one that is not.
     Drained(bool),
     /// A cluster led by somebody else.
@@ -163,6 +165,9 @@ fn trace(action: &Action, vault: &Vault) -> Option<Trace> {
         Action::CreateContainer(spec) => appears(container(&spec.name)),
         Action::StartContainer { name } => Some((container(name), None, Image::Running)),
         Action::RemoveContainer { name, .. } => goes(container(name)),
+        Action::Reboot { since } => {
+            Some((probe::Boot {}.into(), None, Image::NotBooted(since.clone())))
+        }
         Action::SetDrain { port, drained } => Some((
             probe::Drain { port: *port }.into(),
             None,
@@ -334,6 +339,7 @@ impl Image {
             (Image::Balanced(change), Reading::LoadBalancer(balancer)) => {
                 change.standing(balancer.0.as_ref()) == Standing::Done
             }
+            (Image::NotBooted(since), Reading::Boot(found)) => found.id != *since,
             (Image::Drained(drained), Reading::Drain(found)) => {
                 found.0.unwrap_or_default() == *drained
             }
@@ -351,6 +357,7 @@ impl Image {
                 | Image::Patched(_)
                 | Image::Link
                 | Image::Balanced(_)
+                | Image::NotBooted(_)
                 | Image::Drained(_)
                 | Image::NotLedBy(_),
                 _,

@@ -36,7 +36,13 @@ fn with_versions(patroni: &str, haproxy: &str, folder: &Path) -> Program {
 }
 
 fn declare(stack: &mut Stack, patroni: &str, haproxy: &str) -> Result<()> {
-    let system = System::of(stack)?;
+    let system = System::read(stack)?;
+    let all = [system.db.clone(), system.lb.clone()].concat();
+    stack.add_each(&all, |host| {
+        BaseOs::on(host)
+            .ssh_from(system.network)
+            .reboot_when_required()
+    });
     let image = PatroniImage::new(system.pins.postgres()?).patroni(patroni);
     let image = stack.add(image.with(PgVector));
     let cluster = system.bare_cluster(stack);
@@ -180,6 +186,49 @@ fn an_operator_killed_before_the_cluster_is_whole_comes_back_once() {
             .change(|world| world.stop_unit(&host, "patroni-docker.service"));
     }
     rig.up(&program);
+}
+
+/// Hosts whose packages ask for it reboot one after the other, the leader's last, and once.
+#[test]
+fn hosts_reboot_in_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = program("4.1.5", folder.path());
+    let mut rig = rig(&program);
+    rig.up(&program);
+    let lead = leader(&rig);
+    let hosts = [
+        "db-master-01",
+        "db-slave-01",
+        "db-slave-02",
+        "haproxy-01",
+        "haproxy-02",
+    ];
+    let hosts = hosts.map(|name| HostName::new(name).unwrap());
+    for host in &hosts {
+        rig.world
+            .change(|world| world.want_reboot(host, "linux-image-amd64"));
+    }
+    let plan = rig.up(&program);
+    assert_eq!(
+        plan.count(Op::Switchover),
+        1,
+        "{}",
+        crate::rig::shown(&plan)
+    );
+    let rebooted = plan.steps.iter().filter_map(|step| {
+        let mut effects = step.effects.iter();
+        let reboots = effects.any(|effect| matches!(effect.action, Action::Reboot { .. }));
+        reboots.then_some(step.disturbs.as_ref()?.1.clone())
+    });
+    let rebooted: Vec<HostName> = rebooted.collect();
+    assert_eq!(rebooted.len(), hosts.len());
+    let of_the_cluster = rebooted
+        .iter()
+        .rfind(|host| host.as_str().starts_with("db-"));
+    assert_eq!(of_the_cluster, Some(&lead));
+    for host in &hosts {
+        assert_eq!(rig.world.change(|world| world.boots(host)), 1, "{host}");
+    }
 }
 
 /// Who was drained by hand and forgotten is put back into service.

@@ -14,7 +14,7 @@ use kbz_infra::prelude::*;
 use kbz_infra::program::{Program, Settings};
 use kbz_infra::resource::Impact;
 
-use crate::groups::{check_order, disturbs, is_gate};
+use crate::groups::{check_order, disturbs};
 use crate::keybuzz::rig;
 use crate::rig::{Rig, host, shown, stack};
 use crate::system::System;
@@ -91,7 +91,7 @@ fn turns(plan: &Plan) -> Vec<String> {
             Some((group, member)) if disturbs(step) && group.0.ends_with("lb-haproxy") => {
                 member.to_string()
             }
-            _ if step.urn.to_string().starts_with("gate:the targets of") => "gate".to_owned(),
+            _ if is_turn(step) => "gate".to_owned(),
             _ => continue,
         };
         if turns.last() != Some(&turn) {
@@ -99,6 +99,11 @@ fn turns(plan: &Plan) -> Vec<String> {
         }
     }
     turns
+}
+
+/// Whether a step waits for the group, between two turns.
+fn is_turn(step: &Step) -> bool {
+    step.urn.to_string().starts_with("gate:the targets of")
 }
 
 /// Applies a plan and says how few hosts ever had both services running.
@@ -180,7 +185,7 @@ fn a_gate_looks_once_the_balancer_can_have_noticed() {
     let program = program(folder.path(), wanted);
     let plan = rig.plan(&program);
     let gates = plan.steps.iter();
-    let gates = gates.filter(|step| step.urn.to_string().starts_with("gate:the targets of"));
+    let gates = gates.filter(|step| is_turn(step));
     let settles: Vec<u64> = gates
         .flat_map(|step| &step.effects)
         .filter_map(|effect| match &effect.action {
@@ -191,7 +196,7 @@ fn a_gate_looks_once_the_balancer_can_have_noticed() {
     // Two checks that are 3 s apart fail, the last after 2 s.
     assert_eq!(settles, [0, 8, 8]);
     let gates: Vec<usize> = (0..plan.steps.len())
-        .filter(|place| is_gate(&plan.steps[*place]))
+        .filter(|place| is_turn(&plan.steps[*place]))
         .collect();
     let mut hasty = plan.clone();
     for effect in &mut hasty.steps[gates[1]].effects {
@@ -201,7 +206,8 @@ fn a_gate_looks_once_the_balancer_can_have_noticed() {
     }
     let mut together = plan.clone();
     let (before, after) = (plan.steps[gates[0]].id, plan.steps[gates[1]].id);
-    for step in together.steps.iter_mut().filter(|step| disturbs(step)) {
+    let of_members = together.steps.iter_mut();
+    for step in of_members.filter(|step| step.disturbs.is_some()) {
         if step.after.remove(&after) {
             step.after.insert(before);
         }
@@ -235,7 +241,7 @@ fn a_host_that_does_not_come_back_spares_the_other_and_the_next_run_goes_on() {
     };
     let program = program(folder.path(), wanted);
     let plan = rig.plan(&program);
-    let gate = plan.steps.iter().filter(|step| is_gate(step)).nth(1);
+    let gate = plan.steps.iter().filter(|step| is_turn(step)).nth(1);
     let gate = gate.unwrap().id;
     let done = plan.steps.iter().take_while(|step| step.id != gate);
     let done: usize = done.map(|step| step.effects.len()).sum();

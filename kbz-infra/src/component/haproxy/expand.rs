@@ -241,6 +241,7 @@ impl Component for Haproxy {
             .supervised_by(Supervision::systemd(unit.name()))
             .after(used)
             .after([file.clone(), image_urn]);
+        BaseOs::declare_reboot(scope, &self.host, group.as_ref());
         let in_service = InService::on(&self.host, DRAIN_PORT);
         let container = match &group {
             Some(group) => {

@@ -71,6 +71,7 @@ impl<'a> Answers<'a> {
                     facts.into()
                 })
             }
+            Query::Boot(_) => system::boot(self.frames).map(Reading::from),
             Query::Filesystem(query) => {
                 let index = self.script.filesystem_index(&query.path);
                 system::filesystem(self.frames, index).map(Reading::from)

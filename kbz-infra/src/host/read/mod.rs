@@ -19,4 +19,4 @@ mod tests;
 pub(super) use container::declared_body;
 pub(super) use docker::{answer_engine, image_id, image_user};
 pub(super) use host::{HostSite, answer};
-pub(super) use script::sysctl_path;
+pub(super) use script::{BOOT_ID, sysctl_path};

@@ -56,8 +56,9 @@ pub(super) struct Script {
     /// Ports on which HAProxys are asked whether they are drained.
     drains: BTreeSet<u16>,
     firewall: bool,
-    facts: bool,
-    clock_keeper: bool,
+    boot: bool,
+    /// Whether facts are asked for, and among them whether something keeps the clock.
+    facts: Option<bool>,
 }
 
 impl Script {
@@ -91,10 +92,10 @@ impl Script {
                 self.add_files(&[UFW_CONF, UFW_RULES, UFW_RULES6]);
             }
             Query::Facts(query) => {
-                self.facts = true;
-                self.clock_keeper |= query.clock_keeper;
+                *self.facts.get_or_insert_default() |= query.clock_keeper;
                 self.add_files(&[MEMINFO, CPUS, OS_RELEASE, KERNEL]);
             }
+            Query::Boot(_) => self.boot = true,
             Query::Filesystem(query) => {
                 self.filesystems.insert(query.path.clone());
             }
@@ -140,6 +141,7 @@ impl Script {
             && self.filesystems.is_empty()
             && self.modules.is_empty()
             && self.drains.is_empty()
+            && !self.boot
             && self.objects.is_none()
     }
 
@@ -177,6 +179,10 @@ impl Script {
             let said = drain::ask(*port, drain::Verb::Get);
             line(&mut body, format_args!("put drain-{port} \"$({said})\""));
         }
+        if self.boot {
+            line(&mut body, format_args!("put boot \"$({BOOT_ID})\""));
+            body.push_str(REBOOT);
+        }
         if self.firewall {
             body.push_str(FIREWALL);
         }
@@ -197,12 +203,12 @@ impl Script {
             );
         }
         // Late, so that the answer is under way for as short as can be.
-        let now = if self.facts {
+        let now = if self.facts.is_some() {
             "put now \"$(date +%s.%N)\"\n"
         } else {
             ""
         };
-        if !self.clock_keeper {
+        if self.facts != Some(true) {
             return Ok(format!("{FUNCTIONS}{body}{now}put end ''\n"));
         }
         // It starts a service on the host, so it runs beside the rest.
@@ -332,6 +338,16 @@ file=$(printf %s "$name" | sed 's/_/[-_]/g')
 if grep -qs "/$file\.ko" "/lib/modules/$(uname -r)/modules.builtin"; then found="$found $name"; fi
 done
 put modules "$found"
+"#;
+
+/// Prints what tells this start of a host from any other: that of its kernel, and when its first
+/// process began, which differs where hosts share a kernel.
+pub(in crate::host) const BOOT_ID: &str = r#"printf '%s-%s' "$(cat /proc/sys/kernel/random/boot_id)" "$(sed 's/.*) //' /proc/1/stat | cut -d' ' -f20)""#;
+
+/// Whether packages ask for a reboot, and which.
+const REBOOT: &str = r#"if [ -e /run/reboot-required ]; then
+put reboot-required "$(sort -u /run/reboot-required.pkgs 2>/dev/null | head -n 20)"
+fi
 "#;
 
 /// Whether UFW is installed, and whether its rules are in the kernel for good: while a timer waits to

@@ -5,7 +5,9 @@ use std::time::SystemTime;
 
 use super::frames::Frames;
 use super::script::{self, Script};
-use crate::probe::{FactsReading, FilesystemReading, ModuleReading, SwapReading, UnitReading};
+use crate::probe::{
+    BootReading, FactsReading, FilesystemReading, ModuleReading, SwapReading, UnitReading,
+};
 
 /// Small files of a host, by path.
 #[derive(Debug, Default)]
@@ -74,6 +76,20 @@ fn block(text: &str) -> BTreeMap<&str, &str> {
 pub(super) fn sysctl(files: &SmallFiles<'_>, key: &str) -> Option<String> {
     let value = files.first(&script::sysctl_path(key))?;
     Some(value.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Since when the host runs, and who asks for another start.
+pub(super) fn boot(frames: &Frames) -> Result<BootReading, String> {
+    let id = frames.get("boot").map(str::trim).unwrap_or_default();
+    if id.is_empty() || id == "-" {
+        return Err("it does not say since when it runs".to_owned());
+    }
+    let wanted = frames.get("reboot-required");
+    let packages = |said: &str| said.lines().map(str::to_owned).collect();
+    Ok(BootReading {
+        id: id.to_owned(),
+        wanted_by: wanted.map(packages),
+    })
 }
 
 /// The areas of `/proc/swaps`, below its heading.

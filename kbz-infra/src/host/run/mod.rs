@@ -13,6 +13,7 @@ mod image;
 mod lease;
 mod mark;
 mod owner;
+mod reboot;
 mod said;
 mod shell;
 mod system;
@@ -56,6 +57,7 @@ impl HostChange<'_> {
         match action {
             Action::Systemd { verb, unit } => unit::run(self.site, *verb, unit, run).await,
             Action::RevokeTraffic(rule) => firewall::revoke(self.site, self.knock, rule, run).await,
+            Action::Reboot { since } => reboot::run(self.site, self.knock, since, run).await,
             Action::EnableFirewall {} => firewall::enable(self.site, self.knock, run).await,
             _ => self.engine(action, run).await,
         }

@@ -70,6 +70,7 @@ fn ends(effect: &Effect, observation: &Observation) -> bool {
             let name = unit.clone();
             matches!(seen(Unit { name }.into()), Some(Reading::Unit(unit)) if unit.active == "active")
         }
+        Action::Reboot { .. } => true,
         Action::RemoveContainer { name, .. } => {
             let name = name.clone();
             let found = seen(Container { name }.into());

@@ -123,6 +123,7 @@ impl<'a> Expansion<'a> {
     fn declare(&self, scope: &mut Scope<'_>) -> Result<()> {
         let host = &self.node.host;
         self.claims(scope);
+        BaseOs::declare_reboot(scope, host, Some(&self.cluster.group_name()));
         let rules = self.firewall(scope);
         let image = self.image.declare_on(scope, host, Some(USER));
         let folders = self.folders(scope, &image);
