@@ -1,5 +1,6 @@
 //! How to reach a lab: data for programs, and plain OpenSSH files for everything else.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -7,6 +8,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use kbz_infra::host::ssh::SshSettings;
+use kbz_infra::ident::{HostName, InvalidName};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -109,6 +112,27 @@ impl LabAccess {
             .iter()
             .find(|service| service.port == port)
             .map(|found| found.published)
+    }
+
+    /// How each host is reached: by SSH through the lab's bastion, as in production.
+    ///
+    /// # Errors
+    /// When a machine's name is none that a program can use.
+    pub fn ways(&self) -> Result<BTreeMap<HostName, SshSettings>, InvalidName> {
+        let settings = |address: String, alias: &str| {
+            SshSettings::new(address)
+                .user(&self.user)
+                .identity(&self.identity)
+                .known_hosts(&self.known_hosts)
+                .key_alias(alias)
+        };
+        let bastion = settings(self.bastion_ssh.ip().to_string(), &self.bastion)
+            .port(self.bastion_ssh.port());
+        let hosts = self.hosts.iter().map(|host| {
+            let reached = settings(host.address.to_string(), &host.name).via(bastion.clone());
+            Ok((HostName::new(&host.name)?, reached))
+        });
+        hosts.collect()
     }
 
     /// The OpenSSH settings.

@@ -12,8 +12,6 @@ use ipnet::Ipv4Net;
 use kbz_infra::cli::{
     LabWay, NoLab, Rehearsal as Rehearse, Rehearsed, RehearsedBalancer, RehearsedHost,
 };
-use kbz_infra::host::ssh::SshSettings;
-use kbz_infra::ident::HostName;
 use secrecy::SecretString;
 
 use crate::cli::{LabCommand, LabProgram, describe_event};
@@ -200,21 +198,7 @@ fn v4(address: IpAddr) -> Result<Ipv4Addr, NoLab> {
 
 /// How a lab's hosts are reached: by SSH through its bastion, as in production.
 fn way(access: &LabAccess, wanted: &Rehearsed) -> Result<LabWay, NoLab> {
-    let settings = |address: String, alias: &str| {
-        SshSettings::new(address)
-            .user(&access.user)
-            .identity(&access.identity)
-            .known_hosts(&access.known_hosts)
-            .key_alias(alias)
-    };
-    let bastion = settings(access.bastion_ssh.ip().to_string(), &access.bastion)
-        .port(access.bastion_ssh.port());
-    let mut hosts = BTreeMap::new();
-    for host in &access.hosts {
-        let name = HostName::new(&host.name).map_err(|error| no_lab(&error))?;
-        let reached = settings(host.address.to_string(), &host.name).via(bastion.clone());
-        hosts.insert(name, reached);
-    }
+    let hosts = access.ways().map_err(|error| no_lab(&error))?;
     let mut published = BTreeMap::new();
     for balancer in &wanted.balancers {
         for service in &access.services {
