@@ -66,7 +66,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Vec<Frame<'_>>, Option<Cut>), Brok
             break;
         };
         if let Some(last) = frames.last()
-            && frame.seq != last.seq + 1
+            && last.seq.checked_add(1) != Some(frame.seq)
         {
             return Err(Broken {
                 line: index + 1,
@@ -140,6 +140,15 @@ mod tests {
         assert_eq!(
             decode(bytes.as_bytes()).unwrap_err().to_string(),
             "line 2 has number 3 after 1"
+        );
+    }
+
+    #[test]
+    fn nothing_follows_the_largest_number() {
+        let bytes = format!("{}{}", encode(u64::MAX, "{}"), encode(0, "{}"));
+        assert_eq!(
+            decode(bytes.as_bytes()).unwrap_err().to_string(),
+            format!("line 2 has number 0 after {}", u64::MAX)
         );
     }
 

@@ -9,6 +9,7 @@ use super::entry::{Entry, Intent, OpId};
 use super::lifecycle::{IllegalTransition, RunEvent, RunStatus, StepEvent, StepStatus};
 use super::lock::Holder;
 use super::recovery::{Left, OpenEffect, Recovery};
+use super::snapshot::LAST;
 use crate::effect::Record;
 use crate::ident::Urn;
 use crate::plan::{Outcome, StepId};
@@ -40,6 +41,9 @@ pub enum Misfit {
         /// The last run's number.
         last: u64,
     },
+    /// The number of a new run is larger than any that is given.
+    #[error("run {0}: no run has so large a number")]
+    TooLarge(u64),
     /// A step of no run.
     #[error("no run goes on")]
     NoRun,
@@ -191,6 +195,9 @@ impl Log {
                 found: run,
                 last: self.run,
             });
+        }
+        if run > LAST {
+            return Err(Misfit::TooLarge(run));
         }
         let status = self.may(RunEvent::Start)?;
         self.run = run;

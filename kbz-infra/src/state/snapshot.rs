@@ -12,6 +12,9 @@ use crate::ident::{Digest, StackName};
 /// The version of the formats of snapshot and journal that this program writes.
 pub const SCHEMA: u32 = 1;
 
+/// No run and no line has a larger number, so that there is always a next one.
+pub(super) const LAST: u64 = u64::MAX / 2;
+
 /// What a snapshot holds; `R` is a record, or a reference to one while it is written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Stored<R = Record> {
@@ -84,5 +87,29 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Stored, FormatError> {
     if head.schema < 1 || Digest::of(body) != head.sha256 {
         return Err(damaged(&"its checksum does not match its content"));
     }
-    serde_json::from_str(body).map_err(|error| damaged(&error))
+    let stored: Stored = serde_json::from_str(body).map_err(|error| damaged(&error))?;
+    if stored.run.max(stored.seq) > LAST {
+        return Err(damaged(&"a number in it is larger than any that is given"));
+    }
+    Ok(stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_without_a_next_one_is_refused() {
+        let stored = |run, seq| Stored::<Record> {
+            stack: StackName::new("shop").unwrap(),
+            run,
+            seq,
+            records: Vec::new(),
+        };
+        let read = |run, seq| decode(&encode(&stored(run, seq)).unwrap());
+        assert_eq!(read(LAST, LAST), Ok(stored(LAST, LAST)));
+        for (run, seq) in [(LAST + 1, 1), (1, LAST + 1), (u64::MAX, u64::MAX)] {
+            assert!(matches!(read(run, seq), Err(FormatError::Damaged { .. })));
+        }
+    }
 }

@@ -154,6 +154,18 @@ fn a_killed_run_leaves_its_open_effect_and_the_object_that_it_began() {
 }
 
 #[test]
+fn no_run_has_a_number_without_a_next_one() {
+    let base = tempfile::tempdir().unwrap();
+    let mut locked = store(base.path()).lock().unwrap();
+    let refused = locked.append(&[run_started(&locked, u64::MAX)], Durability::Now);
+    assert!(matches!(
+        refused,
+        Err(StoreError::Misfit(Misfit::TooLarge(u64::MAX)))
+    ));
+    assert_eq!(locked.next_run(), 1);
+}
+
+#[test]
 fn a_second_holder_is_told_who_the_first_is() {
     let base = tempfile::tempdir().unwrap();
     let first = store(base.path()).lock().unwrap();
