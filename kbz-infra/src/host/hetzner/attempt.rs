@@ -128,7 +128,7 @@ fn rate_pause(headers: &HeaderMap, now: i64) -> Duration {
         .and_then(|value| value.to_str().ok());
     let ahead = reset
         .and_then(|text| text.parse::<i64>().ok())
-        .map(|reset| reset - now);
+        .map(|reset| reset.saturating_sub(now));
     ahead
         .map_or(DEFAULT_RATE_PAUSE, |seconds| {
             Duration::from_secs(seconds.max(1).unsigned_abs())
@@ -152,6 +152,7 @@ mod tests {
         assert_eq!(pause(Some("1007")), 7);
         assert_eq!(pause(Some("990")), 1);
         assert_eq!(pause(Some("4600")), 60);
+        assert_eq!(pause(Some("-9223372036854775808")), 1);
         assert_eq!(pause(Some("soon")), 5);
         assert_eq!(pause(None), 5);
     }

@@ -85,6 +85,12 @@ pub enum HetznerError {
         #[source]
         source: serde_json::Error,
     },
+    /// There was always another page.
+    #[error("{call}: its pages do not end")]
+    Unending {
+        /// Method and path.
+        call: String,
+    },
     /// An action has not ended yet.
     #[error("action {id} ({command}) is still running")]
     Running {

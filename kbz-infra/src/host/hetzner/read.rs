@@ -1,5 +1,7 @@
 //! Reading balancers, servers and networks.
 
+use std::time::Duration;
+
 use futures::future::try_join_all;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -198,6 +200,8 @@ impl HetznerClient {
                 Some(next) if next > page => page = next,
                 _ => return Ok(all),
             }
+            let because = HetznerError::Unending { call: call.name() };
+            clock.pause_for(Duration::ZERO, because).await?;
         }
     }
 }
@@ -208,4 +212,40 @@ struct Listed {
     meta: wire::Meta,
     #[serde(flatten)]
     lists: serde_json::Map<String, Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use wiremock::matchers::any;
+    use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+    use super::*;
+    use crate::host::hetzner::Patience;
+
+    #[tokio::test]
+    async fn pages_without_an_end_are_read_until_the_deadline() {
+        let server = MockServer::start().await;
+        let another = |request: &Request| {
+            let mut query = request.url.query_pairs();
+            let page = query.find(|(key, _)| key == "page");
+            let page: u64 = page.and_then(|(_, page)| page.parse().ok()).unwrap();
+            ResponseTemplate::new(200).set_body_json(serde_json::json!({
+                "load_balancers": [],
+                "meta": {"pagination": {"next_page": page + 1}},
+            }))
+        };
+        Mock::given(any())
+            .respond_with(another)
+            .mount(&server)
+            .await;
+        let patience = Patience {
+            overall: Duration::from_millis(100),
+            ..Patience::default()
+        };
+        let client = HetznerClient::new(&server.uri(), "token".to_owned().into(), patience);
+        let Err(HetznerError::TooLate { cause }) = client.unwrap().read("lb").await else {
+            panic!("it ends in time");
+        };
+        assert!(matches!(*cause, HetznerError::Unending { .. }));
+    }
 }

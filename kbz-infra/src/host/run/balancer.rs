@@ -33,7 +33,8 @@ fn told(name: &str, run: &RunContext, error: HetznerError) -> EffectError {
         HetznerError::NoAnswer { .. }
         | HetznerError::Server { .. }
         | HetznerError::Garbled { .. }
-        | HetznerError::RateLimited { .. } => {
+        | HetznerError::RateLimited { .. }
+        | HetznerError::Unending { .. } => {
             EffectError::Unreachable(Outage::new(&Site::Hetzner, said))
         }
         HetznerError::Unauthorized
