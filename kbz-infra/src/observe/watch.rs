@@ -23,15 +23,15 @@ pub struct Watched {
     pub silences: u32,
 }
 
-/// Asks `probe` ten times a second until `stop`, and tells for how long it went unanswered. Time
-/// after the last answer does not count unless another follows.
+/// Asks `probe`, which has just been answered, ten times a second until `stop`, and tells for how
+/// long it went unanswered, at the end too.
 pub async fn watch(
     interpreter: Arc<dyn Interpreter>,
     probe: Probe,
     stop: CancellationToken,
 ) -> Watched {
     let mut watched = Watched::default();
-    let mut answered: Option<Instant> = None;
+    let mut answered = Instant::now();
     while !stop.is_cancelled() {
         let look = interpreter.read(&probe.site, std::slice::from_ref(&probe));
         let found = tokio::select! {
@@ -40,15 +40,15 @@ pub async fn watch(
         };
         if found.is_ok() {
             let now = Instant::now();
-            let since = answered.map_or(Duration::ZERO, |before| now - before);
-            watched.longest = watched.longest.max(since);
+            watched.longest = watched.longest.max(now - answered);
             watched.answers += 1;
-            answered = Some(now);
+            answered = now;
         } else {
             watched.silences += 1;
         }
         tokio::time::sleep(BETWEEN).await;
     }
+    watched.longest = watched.longest.max(answered.elapsed());
     watched
 }
 
@@ -60,14 +60,14 @@ mod tests {
     use crate::effect::{Effect, EffectError, RunContext, SiteReadings};
     use crate::probe::{Outage, Site, Swap, SwapReading};
 
-    /// Somebody who is silent from the second second to the fourth.
+    /// Somebody who is silent from the second second to the fourth, and after the eighth.
     struct Faltering(Instant);
 
     #[async_trait]
     impl Interpreter for Faltering {
         async fn read(&self, site: &Site, _: &[Probe]) -> SiteReadings {
             let since = self.0.elapsed().as_secs();
-            if (2..4).contains(&since) {
+            if (2..4).contains(&since) || since >= 8 {
                 return Err(Outage::new(site, "silent"));
             }
             Ok(vec![SwapReading(Vec::new()).into()])
@@ -91,5 +91,20 @@ mod tests {
         assert!(off <= BETWEEN, "{watched:?}");
         assert_eq!(watched.silences, 20);
         assert!(watched.answers >= 39, "{watched:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_that_has_not_ended_counts() {
+        let stop = CancellationToken::new();
+        let probe = Probe::at(&Site::Operator, Swap {});
+        let faltering = Arc::new(Faltering(Instant::now()));
+        let watching = tokio::spawn(watch(faltering, probe, stop.clone()));
+        tokio::time::sleep(Duration::from_secs(13)).await;
+        stop.cancel();
+        let longest = watching.await.unwrap().longest;
+        assert!(
+            longest.abs_diff(Duration::from_secs(5)) <= 2 * BETWEEN,
+            "{longest:?}"
+        );
     }
 }
