@@ -35,14 +35,17 @@ use tools::Tools;
 const ROUNDS: usize = 3;
 /// What the argument asks for that only installs the peers.
 const INSTALL: &str = "--install";
+/// The argument that leaves forjar out.
+const WITHOUT_FORJAR: &str = "--without-forjar";
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Failure> {
     if !benches::asked() {
         return Ok(ExitCode::SUCCESS);
     }
-    let tools = Tools::installed()?;
-    if std::env::args().any(|argument| argument == INSTALL) {
+    let asked = |word: &str| std::env::args().any(|argument| argument == word);
+    let tools = Tools::installed(!asked(WITHOUT_FORJAR))?;
+    if asked(INSTALL) {
         return Ok(ExitCode::SUCCESS);
     }
     let ours = Ours::ready()?;
@@ -114,12 +117,14 @@ fn ready(
         Ok(folder)
     };
     let [pipelining, mitogen] = ansible::peers(tools, checks, &ssh_config, &below("ansible")?)?;
-    let peers = vec![
+    let mut peers = vec![
         pipelining,
         mitogen,
         pyinfra::peer(tools, checks, &ssh_config, &below("pyinfra")?)?,
-        forjar::peer(tools, checks, &ssh_config, &below("forjar")?)?,
     ];
+    if tools.with_forjar {
+        peers.push(forjar::peer(tools, checks, &ssh_config, &below("forjar")?)?);
+    }
     for peer in &peers {
         eprintln!("{}: {:.1} s at first", peer.name, peer.run()?);
     }

@@ -14,18 +14,23 @@ const CRATE: &str = "forjar";
 /// The installed peers.
 pub(crate) struct Tools {
     root: PathBuf,
+    /// Whether forjar, whose build takes the longest by far, is among them.
+    pub(crate) with_forjar: bool,
 }
 
 impl Tools {
     /// Installs what is not there yet, and says so.
-    pub(crate) fn installed() -> Result<Self, Failure> {
+    pub(crate) fn installed(with_forjar: bool) -> Result<Self, Failure> {
         let here = std::env::current_exe()?;
         let builds = here.ancestors().nth(3).ok_or("no folder of builds")?;
         let tools = Self {
             root: builds.join("peers"),
+            with_forjar,
         };
         tools.packages()?;
-        tools.forjar()?;
+        if with_forjar {
+            tools.forjar()?;
+        }
         Ok(tools)
     }
 
@@ -58,10 +63,11 @@ impl Tools {
             let mut names = PACKAGES.iter().filter_map(|name| name.split("==").next());
             names.any(|name| line.starts_with(&format!("{name}==")))
         };
-        let output = Command::new(self.cargo(CRATE)).arg("--version").output()?;
-        let forjar = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         let mut lines: Vec<String> = listed.lines().filter(ours).map(str::to_owned).collect();
-        lines.push(forjar);
+        if self.with_forjar {
+            let output = Command::new(self.cargo(CRATE)).arg("--version").output()?;
+            lines.push(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
         Ok(lines.join(", "))
     }
 
