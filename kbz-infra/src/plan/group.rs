@@ -97,7 +97,7 @@ impl<'a> Roll<'a> {
                 last = self.switchover(&member, last, steps);
             }
             let drained = self.drain(&member, last, steps);
-            last = drained.or(last);
+            last = drained.map(|(step, _)| step).or(last);
             let disturbing = self.disturbing[&member].clone();
             for step in steps
                 .iter_mut()
@@ -106,7 +106,7 @@ impl<'a> Roll<'a> {
                 step.after.extend(last);
             }
             let mut after = self.all[&member].clone();
-            after.extend(drained.map(|_| self.put_back(&member, steps)));
+            after.extend(drained.map(|(_, port)| self.put_back(&member, port, steps)));
             last = self.gate(&format!("after {member}"), after, steps).or(last);
         }
     }
@@ -156,13 +156,13 @@ impl<'a> Roll<'a> {
     }
 
     /// Takes a member out of service, where that can be done, once all is ready for what disturbs
-    /// it.
+    /// it. The step, and the port on which it is told.
     fn drain(
         &mut self,
         member: &HostName,
         last: Option<StepId>,
         steps: &mut Vec<Step>,
-    ) -> Option<StepId> {
+    ) -> Option<(StepId, u16)> {
         let (port, drained) = self.group.drainable(member, self.observation)?;
         let mut after = ready(&self.disturbing[member], steps);
         after.extend(last);
@@ -170,20 +170,20 @@ impl<'a> Roll<'a> {
             set_drain(member, port, true),
             Effect::new(drained.probe.site.clone(), Action::Gate(drained.clone())),
         ];
-        Some(self.of_member(
+        let step = self.of_member(
             "drain",
             member,
             "the balancer sends it no new connections",
             effects.into(),
             after,
             steps,
-        ))
+        );
+        Some((step, port))
     }
 
     /// Puts a member back into service. What waits for its change from outside the group, such as
     /// a look at the balancer, waits for this too.
-    fn put_back(&mut self, member: &HostName, steps: &mut Vec<Step>) -> StepId {
-        let port = self.group.drain.as_ref().map_or(0, |drain| drain.port);
+    fn put_back(&mut self, member: &HostName, port: u16, steps: &mut Vec<Step>) -> StepId {
         let own = self.all[member].clone();
         let waits = |step: &Step| !step.after.is_disjoint(&own) && !own.contains(&step.id);
         let leads_back = |step: &Step| !following(&[step.id].into(), steps).is_disjoint(&own);

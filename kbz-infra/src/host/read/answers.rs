@@ -79,7 +79,7 @@ impl<'a> Answers<'a> {
             Query::Module(query) => system::module(self.frames, &query.name).map(Reading::from),
             Query::Drain(query) => {
                 let said = self.frames.get(&format!("drain-{}", query.port));
-                drain::reading(said.unwrap_or_default()).map(Reading::from)
+                Ok(drain::reading(said.unwrap_or_default()).into())
             }
             Query::Stamp(query) => self.stamp(&query.name).map(Reading::from),
             Query::Registry(_) => self.records().map(Reading::from),

@@ -48,7 +48,7 @@ pub(super) async fn run(
     let seconds = BACK.as_secs();
     Err(said::failed(
         what,
-        format!("the host is not back after {seconds} s"),
+        format!("the host is not back after {seconds} s: look at its console, and run it again"),
     ))
 }
 
