@@ -57,6 +57,8 @@ async fn main() -> Result<ExitCode, Failure> {
     )
     .await?;
     let peers = ready(&tools, &checks, &ours, folder.path())?;
+    // forjar has written unit files once more, which systemd wants to be told.
+    ours.settle()?;
     let count: usize = checks.values().map(Checks::count).sum();
     println!("{}", tools.versions()?);
     println!("the peers check {count} objects on {} hosts", checks.len());

@@ -67,10 +67,11 @@ pub(crate) fn peer(
     })
 }
 
-/// Without a change every operation says so, and none succeeds or fails.
+/// The last line of its table counts hosts of operations: all, changed, failed, unchanged.
 fn unchanged(said: &str) -> bool {
-    said.contains("No changes")
-        && !["Success", "Error", "failed"]
-            .iter()
-            .any(|word| said.contains(word))
+    let total = said
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Grand total"));
+    let counts: Vec<&str> = total.unwrap_or_default().split_whitespace().collect();
+    matches!(counts[..], [all, "-", "-", unchanged] if all == unchanged)
 }

@@ -180,7 +180,7 @@ async fn apply(folder: &Path) -> Result<(), Failure> {
 async fn plan(folder: &Path) -> Result<(), Failure> {
     let graph = checked(&paired(PAIRS)?)?;
     let world = std::fs::read(folder.join(WORLD))?;
-    let world = World::from_value(serde_json::from_slice(&world)?)?;
+    let world = World::from_json(&world)?;
     let desk = desk(Arc::new(world))?;
     let store = Store::open(folder, StackName::new("paired")?);
     let plan = desk.plan(&graph, &store.read()?.records).await?;

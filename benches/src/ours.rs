@@ -34,8 +34,17 @@ impl Ours {
             folder,
         };
         eprintln!("bringing the lab up to date; without one this takes some minutes");
-        while !is_unchanged(&ours.call(&["up"])?) {}
+        ours.settle()?;
         Ok(ours)
+    }
+
+    /// Runs `up` until it finds nothing to do.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn settle(&self) -> Result<(), Failure> {
+        while !is_unchanged(&self.call(&["up"])?) {}
+        Ok(())
     }
 
     /// Runs the program as an operator does; it has to succeed.
@@ -61,13 +70,11 @@ impl Ours {
         let begun = Instant::now();
         let output = self.call(&[&["up"], arguments].concat())?;
         let elapsed = begun.elapsed();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if !is_unchanged(&output) {
-            return Err("something changed meanwhile".into());
+            return Err(format!("something changed meanwhile:\n{said}").into());
         }
-        Ok((
-            elapsed,
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        ))
+        Ok((elapsed, said))
     }
 
     /// The lab's hosts, not connected yet.

@@ -126,7 +126,7 @@ impl Ord for Urn {
         if Arc::ptr_eq(&self.0, &other.0) {
             return Ordering::Equal;
         }
-        self.0.cmp(&other.0)
+        self.0.order.cmp(&other.0.order)
     }
 }
 
@@ -136,12 +136,42 @@ impl PartialOrd for Urn {
     }
 }
 
-/// What an address is made of, in the order in which addresses are sorted.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What an address is made of.
 struct Parts {
     kind: Kind,
     host: Option<HostName>,
-    name: String,
+    /// All of it in one piece, by which addresses are compared and sorted: kind, host and name, the
+    /// first two closed by the character 0, which stands in neither.
+    order: Box<str>,
+    /// Where the name begins in it.
+    name: usize,
+}
+
+impl Parts {
+    fn new(kind: Kind, host: Option<HostName>, name: &str) -> Self {
+        let holder = host.as_ref().map_or("", HostName::as_str);
+        let order = format!("{kind}\0{holder}\0{name}");
+        Self {
+            kind,
+            host,
+            name: order.len() - name.len(),
+            order: order.into(),
+        }
+    }
+}
+
+impl PartialEq for Parts {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for Parts {}
+
+impl std::hash::Hash for Parts {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.order.hash(state);
+    }
 }
 
 impl Urn {
@@ -163,7 +193,7 @@ impl Urn {
 
     fn make(kind: &str, host: Option<HostName>, name: String) -> Self {
         let kind = Kind::new(kind).expect("the kind of a resource is a constant DNS label");
-        Self(Arc::new(Parts { kind, host, name }))
+        Self(Arc::new(Parts::new(kind, host, &name)))
     }
 
     /// The kind of the object.
@@ -178,14 +208,14 @@ impl Urn {
 
     /// The name of the object among those of its kind and host.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.0.order[self.0.name..]
     }
 }
 
 impl fmt::Display for Urn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { kind, host, name } = &*self.0;
-        match host {
+        let (kind, name) = (self.kind(), self.name());
+        match self.host() {
             Some(host) => write!(f, "{kind}@{host}:{name}"),
             None => write!(f, "{kind}:{name}"),
         }
@@ -197,7 +227,7 @@ impl fmt::Debug for Urn {
         f.debug_struct("Urn")
             .field("kind", &self.0.kind)
             .field("host", &self.0.host)
-            .field("name", &self.0.name)
+            .field("name", &self.name())
             .finish()
     }
 }
@@ -219,11 +249,7 @@ impl FromStr for Urn {
             Some((kind, host)) => (kind, Some(HostName::new(host)?)),
             None => (head, None),
         };
-        Ok(Self(Arc::new(Parts {
-            kind: Kind::new(kind)?,
-            host,
-            name: name.to_owned(),
-        })))
+        Ok(Self(Arc::new(Parts::new(Kind::new(kind)?, host, name))))
     }
 }
 

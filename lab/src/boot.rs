@@ -25,6 +25,8 @@ pub(crate) struct Existing {
     pub(crate) host: String,
     pub(crate) id: String,
     pub(crate) state: State,
+    /// Whether it has run for a minute or longer.
+    pub(crate) is_settled: bool,
     digest: Option<String>,
     networks: Vec<String>,
 }
@@ -36,7 +38,9 @@ impl Existing {
         let networks = container
             .network_settings
             .and_then(|settings| settings.networks);
+        let status = container.status.unwrap_or_default();
         Some(Self {
+            is_settled: is_settled(&status),
             host: labels.get(HOST_LABEL)?.clone(),
             id: container.id?,
             state: container.state.unwrap_or(State::EMPTY),
@@ -60,6 +64,15 @@ impl Existing {
         };
         Some(reason.to_owned())
     }
+}
+
+/// Whether the engine's words for how long a container has been up tell of a minute or more:
+/// `Up 12 minutes (healthy)`, and not `Up 40 seconds` or `Up 3 hours (Paused)`.
+fn is_settled(status: &str) -> bool {
+    let units = ["minute", "hour", "day", "week", "month", "year"];
+    status.starts_with("Up ")
+        && !status.contains("Paused")
+        && units.iter().any(|unit| status.contains(unit))
 }
 
 /// Makes a container and waits until its machine has booted.
@@ -250,4 +263,32 @@ pub(crate) async fn greeting(
         .lines()
         .filter_map(|line| line.parse().ok())
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_settled_once_it_has_run_for_a_minute() {
+        for status in [
+            "Up About a minute",
+            "Up 12 minutes (healthy)",
+            "Up About an hour",
+            "Up 3 days",
+        ] {
+            assert!(is_settled(status), "{status}");
+        }
+        for status in [
+            "",
+            "Up Less than a second",
+            "Up 40 seconds",
+            "Up 12 minutes (Paused)",
+            "Exited (0) 3 minutes ago",
+            "Restarting (1) 5 minutes ago",
+            "Created",
+        ] {
+            assert!(!is_settled(status), "{status}");
+        }
+    }
 }

@@ -75,7 +75,13 @@ impl Lab {
     /// Makes the lab, or what is missing of it. Fast where nothing is missing; what is
     /// broken is repaired, or made again.
     pub async fn up(spec: &LabSpec, events: &Events) -> Result<LabAccess, UpError> {
-        up::up(spec, events).await
+        up::up(spec, events, up::Proof::Greeting).await
+    }
+
+    /// The same for who is about to work with its machines: those that have run for a minute as
+    /// they are described are taken to answer.
+    pub async fn ready(spec: &LabSpec, events: &Events) -> Result<LabAccess, UpError> {
+        up::up(spec, events, up::Proof::Age).await
     }
 
     /// Removes everything of a lab, whatever state it is in; whether there was anything.

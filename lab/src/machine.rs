@@ -136,14 +136,19 @@ impl Machine {
         spec: &LabSpec,
         fresh: bool,
     ) -> Result<Self, PreflightError> {
+        // Machines that are there prove what the engine is; to be asked, it starts its programs.
         let info = async {
+            if !fresh {
+                return Ok(None);
+            }
             let info = engine.docker().info().await;
-            info.map_err(request("ask the engine about the machine".to_owned()))
+            info.map(Some)
+                .map_err(request("ask the engine about the machine".to_owned()))
         };
         let (info, networks) = futures::try_join!(info, engine.all_networks())?;
         let missing_capabilities = missing(engine_capabilities());
         let mut obstacles = Vec::new();
-        obstacles.extend(not_linux(&info));
+        obstacles.extend(info.as_ref().and_then(not_linux));
         obstacles.extend(no_capability(&missing_capabilities));
         obstacles.extend(subnet_taken(spec, &networks));
         if spec.hosts.iter().any(|host| host.data.is_some()) {
@@ -151,7 +156,7 @@ impl Machine {
         }
         if fresh {
             obstacles.extend(memory(spec));
-            obstacles.extend(disk(&info));
+            obstacles.extend(info.as_ref().and_then(disk));
         }
         if !obstacles.is_empty() {
             return Err(PreflightError::Obstacles(obstacles));

@@ -63,7 +63,7 @@ impl Rehearse for Rehearsal {
             let _ = sender.send(event);
         });
         let making = async {
-            let made = Lab::up(&spec, &events).await;
+            let made = Lab::ready(&spec, &events).await;
             drop(events);
             made
         };

@@ -46,6 +46,12 @@ impl Looked {
         Self { elapsed, ..self }
     }
 
+    /// The same, with more to tell.
+    pub(super) fn telling(mut self, more: Report) -> Self {
+        self.proof.extend(more);
+        self
+    }
+
     /// The same look, with a plan that changes what is remembered and nothing else.
     pub(super) fn noting(self, plan: Plan) -> Self {
         Self { plan, ..self }

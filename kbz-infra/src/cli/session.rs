@@ -11,13 +11,15 @@ use super::looked::Looked;
 use super::memory;
 use super::rehearsal::{Rehearsal, Rehearsed, RehearsedBalancer, RehearsedHost};
 use super::timings::{Phase, Timings};
+use crate::diag::{Finding, Report};
 use crate::effect::Record;
 use crate::effect::{Action, Effect, Interpreter};
 use crate::graph::Graph;
-use crate::ident::{HostName, StackName, Urn};
+use crate::ident::{Digest, HostName, StackName, Urn};
 use crate::observe::{follow_up, observe};
 use crate::plan::{Plan, Planner, Request, Selection, probes, searches};
-use crate::probe::{Observation, Probe, Registry, Seen, Site};
+use crate::primitive::{addresses, marked};
+use crate::probe::{Observation, Probe, Reading, Registry, Seen, Site};
 use crate::program::{
     BaseImages, Environment, EnvironmentKind, Environments, ImageBase, Overrides, Program,
     Settings, Stack,
@@ -121,17 +123,76 @@ impl Session {
         let heard = |event| self.timings.observed(&event);
         let mut asked = probes(&self.graph, &self.hosts(), remembered);
         asked.extend(left.into_iter().flat_map(Recovery::probes));
-        let observation = observe(interpreter, asked, &heard).await;
         let known = |urn: &Urn| self.graph.node(urn).is_some() || remembered.contains_key(urn);
-        let observation = follow_up(interpreter, observation, &known, &heard).await;
+        let looking = async {
+            let observation = observe(interpreter, asked, &heard).await;
+            follow_up(interpreter, observation, &known, &heard).await
+        };
+        let marks = async {
+            if remembered.is_empty() {
+                self.marked(interpreter).await
+            } else {
+                BTreeSet::new()
+            }
+        };
+        let (observation, marked) = tokio::join!(looking, marks);
         let elapsed = begun.elapsed();
         self.timings.over(Phase::Observed, begun);
+        let (declared, unknown) = self.by_mark(marked);
+        let remembered = if remembered.is_empty() {
+            &declared
+        } else {
+            remembered
+        };
         let looked = self.planned(&self.graph, observation, remembered, request, selection);
-        let looked = looked?.taking(elapsed);
+        let looked = looked?.taking(elapsed).telling(unknown_objects(&unknown));
         if request == Request::Up && looked.plan.is_empty() && looked.plan.kept.is_empty() {
             nothing_chosen(selection)?;
         }
         Ok(looked)
+    }
+
+    /// What bears the stack's mark where no registry notes it: wherever the program declares
+    /// something, and in the project whose API the environment names.
+    pub(super) async fn marked(&self, interpreter: &Arc<dyn Interpreter>) -> BTreeSet<Urn> {
+        let declared = self.graph.in_order();
+        let probes = declared.flat_map(|(_, node)| node.resource.probes());
+        let sites: BTreeSet<Site> = probes.map(|probe| probe.site).collect();
+        // A lab and a model have a project of their own.
+        let hosts = self.environment.kind == EnvironmentKind::Hosts;
+        let project = !hosts || self.environment.hetzner.is_some();
+        let project = project.then_some(&Site::Hetzner);
+        let asked = marked(self.graph.stack(), sites.iter().chain(project));
+        let heard = |event| self.timings.observed(&event);
+        let seen = observe(interpreter, asked, &heard).await;
+        let found = seen.iter().filter_map(|(_, seen)| match seen {
+            Seen::Read(Reading::Marked(found)) => Some(addresses(found)),
+            Seen::Read(_) | Seen::Unreachable(_) => None,
+        });
+        found.flatten().collect()
+    }
+
+    /// Of what was found by its mark, what is declared, as it is to be remembered, and the rest.
+    fn by_mark(&self, found: BTreeSet<Urn>) -> (BTreeMap<Urn, Record>, BTreeSet<Urn>) {
+        let mut declared = BTreeMap::new();
+        let mut unknown = BTreeSet::new();
+        for urn in found {
+            let Some(node) = self.graph.node(&urn) else {
+                unknown.insert(urn);
+                continue;
+            };
+            let record = Record {
+                // What it was made to be is forgotten.
+                goal: self.program.vault.keyed(&Digest::of("")),
+                removal: node.resource.removal().into(),
+                depends_on: self.graph.dependencies(&urn).clone(),
+                protect: node.options.protect,
+                retain: node.options.retain_on_delete,
+                urn: urn.clone(),
+            };
+            declared.insert(urn, record);
+        }
+        (declared, unknown)
     }
 
     /// Reads the marks on the hosts, and nothing else.
@@ -260,6 +321,19 @@ impl Session {
             balancers: balancers.into_values().collect(),
         }
     }
+}
+
+/// What is told of objects that bear the stack's mark, and that neither the program nor anybody's
+/// memory knows.
+pub(super) fn unknown_objects(unknown: &BTreeSet<Urn>) -> Report {
+    let told = unknown.iter().map(|urn| {
+        let what = format!("{urn} bears the mark of this stack, and nobody knows what it is for");
+        Finding::warning("kbz::state::unknown", what).help(
+            "nothing is done to it: declare it to keep it, or drop it by hand; whether it was to \
+             stay is forgotten with the state",
+        )
+    });
+    told.collect()
 }
 
 /// Refuses a selection of nothing: it would read as a stack that is as declared.

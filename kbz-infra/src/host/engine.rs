@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::{BollardRequest, ClientVersion, Docker};
-use hyper::body::Incoming;
-use hyper::http::{Response, Uri, header};
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::body::{Body, Incoming};
+use hyper::http::{Request, Response, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
@@ -25,6 +27,10 @@ const SOCKET: &str = "/var/run/docker.sock";
 const DIAL: &str = "docker system dial-stdio";
 /// How long an engine may take for one request, unless more is asked for.
 const DEADLINE: Duration = Duration::from_mins(2);
+/// How long it may take to name its version.
+const PING: Duration = Duration::from_secs(10);
+/// What an engine is called in a request; it does not care.
+const ENGINE: &str = "docker";
 /// The oldest version of the API that is relied upon (Docker 20.10).
 const VERSION: ClientVersion = ClientVersion {
     major_version: 1,
@@ -38,15 +44,39 @@ pub(super) fn of_host(transport: &Arc<dyn Transport>) -> Result<Docker, Error> {
     let transport = Arc::clone(transport);
     over(move || {
         let transport = Arc::clone(&transport);
-        Box::pin(async move {
-            let stream = if transport.logs_in_as_root() {
-                transport.unix(SOCKET, Lane::Talk).await
-            } else {
-                transport.pipe(DIAL, Lane::Talk).await
-            };
-            stream.map_err(|error| io::Error::other(error_chain(&error)))
-        })
+        Box::pin(async move { dial(&transport).await })
     })
+}
+
+/// A stream to the engine of a host.
+async fn dial(transport: &Arc<dyn Transport>) -> io::Result<Stream> {
+    let stream = if transport.logs_in_as_root() {
+        transport.unix(SOCKET, Lane::Talk).await
+    } else {
+        transport.pipe(DIAL, Lane::Talk).await
+    };
+    stream.map_err(|error| io::Error::other(error_chain(&error)))
+}
+
+/// The version of a host's engine, as it names itself when it is pinged; `None` where none answers.
+/// To be asked for its version in so many words, an engine starts the programs that it is made of.
+pub(super) async fn version(transport: &Arc<dyn Transport>) -> Option<String> {
+    let ping = async {
+        let stream = dial(transport).await.ok()?;
+        let request = Request::head("/_ping")
+            .header(header::HOST, ENGINE)
+            .body(Empty::<Bytes>::new())
+            .ok()?;
+        let response = sent(stream, request).await.ok()?;
+        let server = response.headers().get(header::SERVER)?.to_str().ok()?;
+        named(server).map(str::to_owned)
+    };
+    tokio::time::timeout(PING, ping).await.ok()?
+}
+
+/// The version in what an engine calls itself: `Docker/26.1.5 (linux)`.
+fn named(server: &str) -> Option<&str> {
+    server.strip_prefix("Docker/")?.split_whitespace().next()
 }
 
 /// The engine of this machine, at `socket` or at its usual place.
@@ -77,14 +107,36 @@ fn over(open: impl Fn() -> Opening + Send + Sync + 'static) -> Result<Docker, Er
 }
 
 async fn send(stream: Stream, mut request: BollardRequest) -> Result<Response<Incoming>, Error> {
+    if let Some(path) = request.uri().path_and_query().cloned() {
+        *request.uri_mut() = Uri::from(path);
+    }
+    let host = header::HeaderValue::from_static(ENGINE);
+    request.headers_mut().insert(header::HOST, host);
+    Ok(sent(stream, request).await?)
+}
+
+async fn sent<B>(stream: Stream, request: Request<B>) -> Result<Response<Incoming>, hyper::Error>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Its end shows in the response; it ends with the sender and the body.
     tokio::spawn(async move { drop(connection.with_upgrades().await) });
-    if let Some(path) = request.uri().path_and_query().cloned() {
-        *request.uri_mut() = Uri::from(path);
+    sender.send_request(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_engine_names_its_version() {
+        for (server, version) in [
+            ("Docker/26.1.5+dfsg1 (linux)", Some("26.1.5+dfsg1")),
+            ("Docker/20.10.24", Some("20.10.24")),
+            ("Libpod/5.4.2 (linux)", None),
+            ("", None),
+        ] {
+            assert_eq!(super::named(server), version);
+        }
     }
-    let host = header::HeaderValue::from_static("docker");
-    request.headers_mut().insert(header::HOST, host);
-    Ok(sender.send_request(request).await?)
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bollard::Docker;
 
-use super::hetzner::HetznerClient;
+use super::hetzner::{HetznerClient, HetznerError};
 use super::pool::Hosts;
 use super::read::{self, HostSite};
 use super::registry::Registry;
@@ -20,7 +20,8 @@ use crate::diag::error_chain;
 use crate::effect::{Action, Effect, EffectError, Interpreter, RunContext, SiteReadings};
 use crate::ident::{HostName, StackName};
 use crate::probe::{
-    LoadBalancerReading, Outage, PatroniAccess, PgAccess, Probe, Query, Reading, Site,
+    LoadBalancer, LoadBalancerReading, MarkedReading, Outage, PatroniAccess, PgAccess, Probe,
+    Query, Reading, Site,
 };
 use crate::secret::Vault;
 
@@ -115,12 +116,23 @@ impl HostInterpreter {
     async fn ask_hetzner(&self, queries: &[&Query]) -> Result<Vec<Reading>, String> {
         let client = self.hetzner.as_ref().ok_or(NO_HETZNER)?;
         let asked = queries.iter().map(|query| async move {
-            let Query::LoadBalancer(query) = query else {
-                return Err(format!("Hetzner Cloud cannot be asked {query:?}"));
+            let read = async {
+                Ok(match query {
+                    Query::LoadBalancer(query) => {
+                        Some(LoadBalancerReading(client.read(&query.name).await?).into())
+                    }
+                    Query::Marked(query) => {
+                        let names = client.names(&query.mark).await?.into_iter();
+                        let found = names.map(|name| LoadBalancer { name }.into());
+                        Some(MarkedReading(found.collect()).into())
+                    }
+                    _ => None,
+                })
             };
-            let state = client.read(&query.name).await;
-            let state = state.map_err(|error| error_chain(&error))?;
-            Ok(LoadBalancerReading(state).into())
+            let read: Result<Option<Reading>, HetznerError> = read.await;
+            let misplaced = || format!("Hetzner Cloud cannot be asked {query:?}");
+            read.map_err(|error| error_chain(&error))?
+                .ok_or_else(misplaced)
         });
         futures::future::try_join_all(asked).await
     }

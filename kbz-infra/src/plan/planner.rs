@@ -344,12 +344,16 @@ fn adoption() -> Change {
 }
 
 pub(super) fn protected(urn: &Urn, declared: Option<Place>, what: &str) -> Problem {
+    let help = match declared {
+        Some(_) => "take `protect` away from its declaration and run `up` first",
+        None => "declare it without `protect` and run `up`; it goes with its declaration then",
+    };
     Problem {
         urn: urn.clone(),
         declared,
         error: PlanError::Refused {
             what: format!("it is protected and would be {what}"),
-            help: "take `protect` away from its declaration and run `up` first".to_owned(),
+            help: help.to_owned(),
         },
     }
 }

@@ -54,6 +54,7 @@ impl Reading {
             | Reading::Database(_)
             | Reading::Extension(_)
             | Reading::Contexts(_)
+            | Reading::Marked(_)
             | Reading::Dcs(_) => self.clone(),
         };
         let text = serde_json::to_vec(&plain).expect("a reading is plain data");

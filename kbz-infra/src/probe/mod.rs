@@ -28,6 +28,7 @@ pub use site::{PatroniAccess, PgAccess, RaftAccess, Site};
 pub use sql::{ContextsReading, DatabaseReading, ExtensionReading, RoleReading};
 pub use vocabulary::{
     Ask, Boot, Claims, Cluster, Container, Contexts, Database, Dcs, Drain, Entries, Entry,
-    Extension, Facts, Filesystem, Firewall, ImageTag, ImageUser, LoadBalancer, Module, Path, Probe,
-    Query, Reading, Registry, RegistryReading, Role, Stamp, Swap, SysctlValue, Unit,
+    Extension, Facts, Filesystem, Firewall, ImageTag, ImageUser, LoadBalancer, Marked,
+    MarkedReading, Module, Path, Probe, Query, Reading, Registry, RegistryReading, Role, Stamp,
+    Swap, SysctlValue, Unit,
 };

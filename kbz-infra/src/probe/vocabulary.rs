@@ -207,7 +207,18 @@ vocabulary! {
         /// Its name, unique in the project.
         name: String,
     } -> LoadBalancerReading;
+    /// The objects of a site without a registry that bear an owner's mark.
+    Marked {
+        /// The mark as the site keeps it: the comment of an object of PostgreSQL, `KEY=VALUE` of
+        /// a label at Hetzner.
+        mark: String,
+    } -> MarkedReading;
 }
+
+/// The objects that bear a mark, each as the question that asks for it, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MarkedReading(pub Vec<Query>);
 
 /// The objects noted in a host's registry, for the stack that asks.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -252,6 +263,7 @@ impl Reading {
             Reading::Registry(registry) => registry.0.is_empty(),
             Reading::Entries(entries) => entries.0.is_empty(),
             Reading::Claims(claims) => claims.0.is_empty(),
+            Reading::Marked(marked) => marked.0.is_empty(),
             Reading::Firewall(_)
             | Reading::Facts(_)
             | Reading::Boot(_)
@@ -278,6 +290,7 @@ impl Reading {
             Reading::Cluster(_) => Reading::Cluster(ClusterReading::default()),
             Reading::Registry(_) => Reading::Registry(RegistryReading::default()),
             Reading::Entries(_) => Reading::Entries(EntriesReading::default()),
+            Reading::Marked(_) => Reading::Marked(MarkedReading::default()),
             Reading::LoadBalancer(_) => Reading::LoadBalancer(LoadBalancerReading(None)),
             Reading::Swap(_)
             | Reading::SysctlValue(_)

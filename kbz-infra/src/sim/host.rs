@@ -111,6 +111,7 @@ impl HostModel {
             | Query::Contexts(_)
             | Query::Cluster(_)
             | Query::Dcs(_)
+            | Query::Marked(_)
             | Query::LoadBalancer(_) => return None,
         })
     }

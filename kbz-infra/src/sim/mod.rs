@@ -89,6 +89,11 @@ impl World {
         serde_json::from_value(value).map(Self::of)
     }
 
+    /// The same, from the text of that value.
+    pub fn from_json(text: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(text).map(Self::of)
+    }
+
     /// The whole world, with everything that was written to its files.
     pub fn to_value(&self) -> Result<serde_json::Value, serde_json::Error> {
         serde_json::to_value(&self.inner().universe)

@@ -8,7 +8,8 @@ use super::files::Hidden;
 use super::refusal::failed;
 use crate::effect::{Action, DatabaseGoal, EffectError, RoleGoal, RunContext};
 use crate::probe::{
-    ContextsReading, DatabaseReading, ExtensionReading, Query, Reading, RoleReading,
+    self, ContextsReading, DatabaseReading, ExtensionReading, MarkedReading, Query, Reading,
+    RoleReading,
 };
 
 /// Parameters of PostgreSQL that a running server cannot change.
@@ -124,8 +125,19 @@ impl Sql {
             Query::Database(database) => Some(self.database(&database.name).into()),
             Query::Extension(ask) => Some(self.extension(&ask.database, &ask.name).into()),
             Query::Contexts(_) => Some(contexts().into()),
+            Query::Marked(query) => Some(self.marked(&query.mark).into()),
             _ => None,
         }
+    }
+
+    /// Databases and roles whose comment is the mark.
+    fn marked(&self, mark: &str) -> MarkedReading {
+        let bears = |comment: &Option<String>| comment.as_deref() == Some(mark);
+        let databases = self.databases.iter().filter(|(_, it)| bears(&it.comment));
+        let databases = databases.map(|(name, _)| probe::Database { name: name.clone() }.into());
+        let roles = self.roles.iter().filter(|(_, it)| bears(&it.comment));
+        let roles = roles.map(|(name, _)| probe::Role { name: name.clone() }.into());
+        MarkedReading(databases.chain(roles).collect())
     }
 
     fn role(&self, name: &str) -> RoleReading {

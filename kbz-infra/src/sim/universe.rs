@@ -14,8 +14,8 @@ use crate::effect::{Action, Effect, EffectError, RunContext};
 use crate::ident::{HostName, StackName};
 use crate::model::load_balancer::{Health, LoadBalancerChange, LoadBalancerState, Standing, apply};
 use crate::probe::{
-    ImageUserReading, LoadBalancerReading, Outage, PatroniAccess, PgAccess, Probe, Query, Reading,
-    Site,
+    ImageUserReading, LoadBalancer, LoadBalancerReading, MarkedReading, Outage, PatroniAccess,
+    PgAccess, Probe, Query, Reading, Site,
 };
 
 /// A modelled world: its hosts, the operator's machine, clusters and load balancers.
@@ -89,6 +89,7 @@ impl Universe {
             Site::Hetzner if !self.hetzner => Err("the API does not answer".to_owned()),
             Site::Hetzner => Ok(Box::new(|query| match query {
                 Query::LoadBalancer(balancer) => Some(self.balancer(&balancer.name).into()),
+                Query::Marked(query) => Some(self.labelled(&query.mark).into()),
                 _ => None,
             })),
         }
@@ -239,6 +240,20 @@ impl Universe {
     }
 
     /// A load balancer with the health of its targets, as it is now.
+    /// The balancers that bear a label, given as `KEY=VALUE`.
+    fn labelled(&self, label: &str) -> MarkedReading {
+        let bears = |labels: &BTreeMap<String, String>| {
+            let mut labels = labels.iter();
+            labels.any(|(key, value)| label == format!("{key}={value}"))
+        };
+        let found = self.balancers.values().filter(|it| bears(&it.labels));
+        let found = found.map(|balancer| {
+            let name = balancer.name.clone();
+            LoadBalancer { name }.into()
+        });
+        MarkedReading(found.collect())
+    }
+
     fn balancer(&self, name: &str) -> LoadBalancerReading {
         let Some(balancer) = self.balancers.get(name) else {
             return LoadBalancerReading(None);

@@ -17,6 +17,9 @@ use crate::ident::{StackName, Urn};
 use crate::plan::{Outcome, StepId};
 use crate::secret::KeyedHash;
 
+/// The version of the format of journals that this program writes.
+pub(super) const SCHEMA: u32 = 1;
+
 /// One effect of one run: `RUN.STEP.EFFECT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

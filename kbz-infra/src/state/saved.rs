@@ -296,7 +296,7 @@ fn parts(bytes: &[u8]) -> Result<(Head, &str), FormatError> {
     let (head, body) = text.split_once('\n').ok_or_else(no_plan)?;
     let head: Head = serde_json::from_str(head).map_err(|_| no_plan())?;
     if head.schema > SCHEMA {
-        return Err(FormatError::Newer { found: head.schema });
+        return Err(FormatError::newer(head.schema, SCHEMA));
     }
     Ok((head, body.strip_suffix('\n').unwrap_or(body)))
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::atomic::FileError;
 use super::disk::{Append, Disk, Held, LocalDisk};
-use super::entry::{Entry, OpId};
+use super::entry::{self, Entry, OpId};
 use super::error::StoreError;
 use super::frame::{self, Broken, Cut};
 use super::lifecycle::StepStatus;
@@ -19,7 +19,7 @@ use super::lock::Holder;
 use super::log::Log;
 use super::proof::Fate;
 use super::recovery::Recovery;
-use super::snapshot::{self, FormatError, SCHEMA, Stored};
+use super::snapshot::{self, FormatError, Stored};
 use super::world::WorldFile;
 use crate::effect::Record;
 use crate::ident::{StackName, Urn};
@@ -134,6 +134,7 @@ impl Store {
             seq: replayed.seq,
             cut: replayed.cut,
             unfolded: replayed.unfolded,
+            earlier: replayed.earlier,
         })
     }
 
@@ -145,14 +146,20 @@ impl Store {
             }
             None => None,
         };
+        let (stored, format) = stored.unzip();
         if let Some(stored) = &stored {
             self.is_ours(&stored.stack)?;
         }
         let path = self.directory.join(JOURNAL);
         let bytes = self.disk.read(&path)?;
-        Replayed::new(self, stored, bytes.as_deref()).map_err(|failed| match failed {
+        let replayed = Replayed::new(self, stored, bytes.as_deref());
+        let replayed = replayed.map_err(|failed| match failed {
             ReplayError::Format(why) => StoreError::Journal { path, why },
             ReplayError::Store(error) => error,
+        })?;
+        Ok(Replayed {
+            earlier: format.filter(|format| *format < snapshot::SCHEMA),
+            ..replayed
         })
     }
 
@@ -164,6 +171,18 @@ impl Store {
             path: self.directory.clone(),
             found: found.clone(),
         })
+    }
+
+    /// Keeps a snapshot of an earlier format beside, under the name of its format.
+    fn keep_earlier(&self, format: u32) -> Result<(), StoreError> {
+        let snapshot = self.directory.join(SNAPSHOT);
+        let kept = self
+            .directory
+            .join(format!("snapshot.format-{format}.json"));
+        if let Some(bytes) = self.disk.read(&snapshot)? {
+            self.disk.replace(&kept, &bytes, PRIVATE)?;
+        }
+        Ok(())
     }
 
     /// Opens the journal for appending, without what must be cut.
@@ -182,7 +201,7 @@ impl Store {
     pub(super) fn begin_journal(&self, seq: u64) -> Result<Journal, StoreError> {
         let path = self.directory.join(JOURNAL);
         let opened = Entry::Opened {
-            schema: SCHEMA,
+            schema: entry::SCHEMA,
             stack: self.stack.clone(),
         };
         let line = frame::encode(seq, &serde_json::to_string(&opened)?);
@@ -202,6 +221,8 @@ struct Replayed {
     is_new: bool,
     /// Whether the journal holds anything that the snapshot does not.
     unfolded: bool,
+    /// The format of the snapshot, where this program writes a later one.
+    earlier: Option<u32>,
 }
 
 enum ReplayError {
@@ -256,6 +277,7 @@ impl Replayed {
             cut,
             is_new: journal.is_none(),
             unfolded: frames.iter().skip(1).any(|frame| frame.seq > folded),
+            earlier: None,
         })
     }
 
@@ -275,8 +297,11 @@ impl Replayed {
 fn check_first(store: &Store, first: &frame::Frame<'_>) -> Result<(), ReplayError> {
     match serde_json::from_str(first.entry) {
         Ok(Entry::Opened { schema, stack }) => {
-            if schema > SCHEMA {
-                return Err(ReplayError::Format(FormatError::Newer { found: schema }));
+            if schema > entry::SCHEMA {
+                return Err(ReplayError::Format(FormatError::newer(
+                    schema,
+                    entry::SCHEMA,
+                )));
             }
             store.is_ours(&stack).map_err(ReplayError::Store)
         }
@@ -337,6 +362,8 @@ pub struct LockedStore {
     seq: u64,
     cut: Option<Cut>,
     unfolded: bool,
+    /// The format of the snapshot, where this program writes a later one.
+    earlier: Option<u32>,
 }
 
 impl LockedStore {
@@ -463,6 +490,9 @@ impl LockedStore {
             records: self.log.records().values().collect(),
         };
         let bytes = snapshot::encode(&stored)?;
+        if let Some(format) = self.earlier.take() {
+            self.store.keep_earlier(format)?;
+        }
         let path = self.store.directory.join(SNAPSHOT);
         self.store.disk.replace(&path, &bytes, PRIVATE)?;
         self.seq += 1;

@@ -264,3 +264,59 @@ fn what_is_damaged_is_kept_beside_and_begun_anew() {
         std::fs::write(&path, "torn").unwrap();
     }
 }
+
+/// The same snapshot in format 1.
+fn in_format_1(records: &[Record]) -> String {
+    let body = serde_json::json!({"stack": "shop", "run": 7, "seq": 21, "records": records});
+    let body = serde_json::to_string_pretty(&body).unwrap();
+    let head = serde_json::json!({"schema": 1, "sha256": Digest::of(&body)});
+    format!("{head}\n{body}")
+}
+
+#[test]
+fn a_snapshot_of_an_earlier_format_is_read_and_kept_when_a_new_one_takes_its_place() {
+    let base = tempfile::tempdir().unwrap();
+    let folder = base.path().join("shop");
+    std::fs::create_dir_all(&folder).unwrap();
+    let old = in_format_1(&[record("a", "old")]);
+    std::fs::write(folder.join("snapshot.json"), &old).unwrap();
+    let read = store(base.path()).read().unwrap();
+    assert_eq!(read.run, 7);
+    assert_eq!(read.records[&Urn::global("thing", "a")], record("a", "old"));
+
+    let kept = folder.join("snapshot.format-1.json");
+    let mut locked = store(base.path()).lock().unwrap();
+    locked.fold().unwrap();
+    assert!(!kept.exists(), "nothing has changed, nothing is written");
+    locked.settle([&record("b", "new")], []).unwrap();
+    locked.fold().unwrap();
+    drop(locked);
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), old);
+    let now = store(base.path()).read().unwrap();
+    assert_eq!((now.run, now.records.len()), (7, 2));
+
+    // The journal that went on from the old one leads on from the new one.
+    let mut locked = store(base.path()).lock().unwrap();
+    locked.settle([&record("c", "new")], []).unwrap();
+    locked.fold().unwrap();
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), old);
+    assert_eq!(locked.records().len(), 3);
+}
+
+#[test]
+fn a_snapshot_is_compared_line_by_line() {
+    let base = tempfile::tempdir().unwrap();
+    let mut locked = store(base.path()).lock().unwrap();
+    let records = [record("a", "one"), record("b", "two")];
+    locked.settle(&records, []).unwrap();
+    locked.fold().unwrap();
+    let path = store(base.path()).directory().join("snapshot.json");
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert!(lines[0].starts_with("{\"schema\":2,"), "{text}");
+    assert!(lines[1].contains("\"writer\":"), "{text}");
+    for (line, record) in lines[2..].iter().zip(&records) {
+        assert_eq!(*line, record.noted());
+    }
+}

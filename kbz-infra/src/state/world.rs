@@ -71,7 +71,7 @@ impl WorldFile {
         let found = value["schema"].as_u64().unwrap_or_default();
         if found > u64::from(SCHEMA) {
             let found = u32::try_from(found).unwrap_or(u32::MAX);
-            return Err(broken(FormatError::Newer { found }));
+            return Err(broken(FormatError::newer(found, SCHEMA)));
         }
         let kept: Kept<Value> =
             serde_json::from_value(value).map_err(|error| broken(damaged(&error)))?;

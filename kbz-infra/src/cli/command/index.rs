@@ -11,6 +11,7 @@ use crate::cli::error::Failed;
 use crate::cli::looked::Looked;
 use crate::cli::preview::counted;
 use crate::cli::screen::Screen;
+use crate::cli::session::unknown_objects;
 use crate::cli::way::{Purpose, Way};
 use crate::cli::why;
 use crate::diag::{Finding, Report, listed};
@@ -169,6 +170,10 @@ impl Call<'_> {
         let found = known.values().chain(plan.kept.values()).chain(there);
         store.settle(found, &plan.forgotten)?;
         store.fold()?;
+        let marked = self.session.marked(&way.interpreter).await.into_iter();
+        let unknown = marked.filter(|urn| !store.records().contains_key(urn));
+        let unknown = unknown_objects(&unknown.collect());
+        self.screen.findings(&unknown);
         let objects = counted(store.records().len(), "object");
         let hosts = counted(self.session.hosts().len(), "host");
         let title = format!("✓ state rebuilt · {}", self.session.graph.stack());

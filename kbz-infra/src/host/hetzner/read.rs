@@ -45,6 +45,16 @@ impl HetznerClient {
         .await
     }
 
+    /// The names of the balancers that a label selector chooses, in order.
+    pub async fn names(&self, label_selector: &str) -> Result<Vec<String>, HetznerError> {
+        let clock = Clock::start(self.patience());
+        let call = Call::get("/load_balancers").query("label_selector", label_selector);
+        let found: Vec<wire::LoadBalancer> = self.pages(call, "load_balancers", &clock).await?;
+        let mut names: Vec<String> = found.into_iter().map(|balancer| balancer.name).collect();
+        names.sort();
+        Ok(names)
+    }
+
     pub(super) async fn read_within(
         &self,
         name: &str,

@@ -93,6 +93,7 @@ impl<'a> Answers<'a> {
             | Query::Contexts(_)
             | Query::Cluster(_)
             | Query::Dcs(_)
+            | Query::Marked(_)
             | Query::LoadBalancer(_) => return None,
         })
     }

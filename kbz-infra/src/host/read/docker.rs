@@ -10,7 +10,7 @@ use bollard::query_parameters::{
     RemoveContainerOptionsBuilder,
 };
 use futures::TryStreamExt as _;
-use futures::future::{join3, try_join_all};
+use futures::future::{join, try_join_all};
 
 use super::container;
 use crate::diag::error_chain;
@@ -26,7 +26,6 @@ const PASSWD_LIMIT: usize = 1 << 20;
 /// What an engine said.
 #[derive(Debug, Default)]
 pub(super) struct Engine {
-    version: Option<String>,
     images: BTreeMap<String, Option<ImageInspect>>,
     containers: BTreeMap<String, ContainerReading>,
 }
@@ -34,12 +33,10 @@ pub(super) struct Engine {
 impl Engine {
     /// Asks `docker` what `queries` want to know of it.
     pub(super) async fn ask(docker: &Docker, queries: &[&Query]) -> Result<Self, String> {
-        let mut facts = false;
         let mut images: BTreeSet<&str> = BTreeSet::new();
         let mut containers: BTreeSet<&str> = BTreeSet::new();
         for query in queries {
             match query {
-                Query::Facts(_) => facts = true,
                 Query::ImageTag(query) => drop(images.insert(&query.reference)),
                 Query::ImageUser(query) => drop(images.insert(&query.reference)),
                 Query::Container(query) => drop(containers.insert(&query.name)),
@@ -54,27 +51,11 @@ impl Engine {
             let reading = inspect_container(docker, name).await?;
             Ok::<_, String>((name.to_owned(), reading))
         });
-        let version = async {
-            // A host without Docker has facts all the same.
-            let version = if facts {
-                docker.version().await.ok()
-            } else {
-                None
-            };
-            version.and_then(|version| version.version)
-        };
-        let (version, images, containers) =
-            join3(version, try_join_all(images), try_join_all(containers)).await;
+        let (images, containers) = join(try_join_all(images), try_join_all(containers)).await;
         Ok(Self {
-            version,
             images: images?.into_iter().collect(),
             containers: containers?.into_iter().collect(),
         })
-    }
-
-    /// The engine's version, where it was asked for and answered.
-    pub(super) fn version(&self) -> Option<&str> {
-        self.version.as_deref()
     }
 
     /// An image that was asked for.

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bollard::Docker;
-use futures::future::join;
+use futures::future::join3;
 
 use super::answers::Answers;
 use super::docker;
 use super::frames::Frames;
 use super::script::Script;
 use crate::diag::error_chain;
+use crate::host::engine;
 use crate::host::registry::Registry;
 use crate::host::transport::{Exec, Transport};
 use crate::ident::HostName;
@@ -47,16 +48,31 @@ pub(in crate::host) async fn answer(
     queries: &[&Query],
 ) -> Result<Vec<Reading>, String> {
     let script = Script::of(queries.iter().copied(), &site.registry);
-    let (said, engine) = join(
+    let version = async {
+        if queries.iter().any(|query| matches!(query, Query::Facts(_))) {
+            engine::version(&site.transport).await
+        } else {
+            None
+        }
+    };
+    let (said, engine, version) = join3(
         ask(site, &script),
         docker::Engine::ask(&site.docker, queries),
+        version,
     )
     .await;
     let (frames, arrived) = said?;
     let engine = engine?;
     let answers = Answers::new(site.name(), &site.registry, &script, &frames, arrived);
     let queries = queries.iter();
-    queries.map(|query| one(query, &answers, &engine)).collect()
+    let answered = queries.map(|query| match one(query, &answers, &engine)? {
+        Reading::Facts(mut facts) => {
+            facts.docker.clone_from(&version);
+            Ok(facts.into())
+        }
+        reading => Ok(reading),
+    });
+    answered.collect()
 }
 
 /// The frames of the script's answer, and when they arrived.
@@ -84,10 +100,6 @@ fn one(query: &Query, answers: &Answers<'_>, engine: &docker::Engine) -> Result<
             Ok(engine.user(query, noted).into())
         }
         query => match answers.reading(query) {
-            Some(Ok(Reading::Facts(mut facts))) => {
-                facts.docker = engine.version().map(str::to_owned);
-                Ok(facts.into())
-            }
             Some(reading) => reading,
             None => Err(format!("a host cannot be asked {query:?}")),
         },

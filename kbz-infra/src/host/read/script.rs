@@ -117,6 +117,7 @@ impl Script {
             | Query::Contexts(_)
             | Query::Cluster(_)
             | Query::Dcs(_)
+            | Query::Marked(_)
             | Query::LoadBalancer(_) => {}
         }
     }
@@ -342,7 +343,9 @@ put modules "$found"
 
 /// Prints what tells this start of a host from any other: that of its kernel, and when its first
 /// process began, which differs where hosts share a kernel.
-pub(in crate::host) const BOOT_ID: &str = r#"printf '%s-%s' "$(cat /proc/sys/kernel/random/boot_id)" "$(sed 's/.*) //' /proc/1/stat | cut -d' ' -f20)""#;
+/// No program is started for it, and it takes the shell's arguments.
+pub(in crate::host) const BOOT_ID: &str = r#"read -r kernel </proc/sys/kernel/random/boot_id; read -r first </proc/1/stat
+set -- ${first##*) }; shift 19; printf '%s-%s' "$kernel" "$1""#;
 
 /// Whether packages ask for a reboot, and which.
 const REBOOT: &str = r#"if [ -e /run/reboot-required ]; then
@@ -351,11 +354,13 @@ fi
 "#;
 
 /// Whether UFW is installed, and whether its rules are in the kernel for good: while a timer waits to
-/// undo a change, whoever was to stop the timer may be gone, and the change with it.
-const FIREWALL: &str = r"if command -v ufw >/dev/null; then put ufw installed; fi
-if systemctl --quiet is-active 'kbz-revert-firewall-*.timer' 2>/dev/null; then :
+/// undo a change, whoever was to stop the timer may be gone, and the change with it. Such a timer
+/// has a file; without one nobody needs to be asked.
+const FIREWALL: &str = r#"if command -v ufw >/dev/null; then put ufw installed; fi
+set -- /run/systemd/transient/kbz-revert-firewall-*.timer
+if [ -e "$1" ] && systemctl --quiet is-active 'kbz-revert-firewall-*.timer' 2>/dev/null; then :
 elif iptables -w 5 -S ufw-user-input >/dev/null 2>&1; then put ufw-chain present; fi
-";
+"#;
 
 fn line(body: &mut String, text: std::fmt::Arguments<'_>) {
     writeln!(body, "{text}").expect("writing to a String cannot fail");
@@ -399,7 +404,10 @@ mod tests {
             std::fs::write(&path, format!("#!/bin/sh\n{does}\n")).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
-        let script = format!("put() {{ echo \"$1\"; }}\n{FIREWALL}");
+        let timers = programs.path().display().to_string();
+        std::fs::write(programs.path().join("kbz-revert-firewall-shop.timer"), "").unwrap();
+        let asked = FIREWALL.replace("/run/systemd/transient", &timers);
+        let script = format!("put() {{ echo \"$1\"; }}\n{asked}");
         let mut shell = Command::new("/bin/sh");
         let output = shell
             .arg("-c")

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::{join, try_join_all, try_join3};
+use futures::future::{join, try_join_all, try_join4};
 use tokio_postgres::Row;
 
 use super::connection::{COMMON, SqlError, connect, limited};
 use crate::host::pool::Hosts;
 use crate::probe::{
-    ContextsReading, DatabaseReading, ExtensionReading, PgAccess, Query, Reading, RoleReading,
+    ContextsReading, Database, DatabaseReading, ExtensionReading, MarkedReading, PgAccess, Query,
+    Reading, Role, RoleReading,
 };
 use crate::secret::Vault;
 
@@ -33,6 +34,11 @@ const EXTENSIONS: &str = "SELECT e.extname::text, e.extversion, n.nspname::text,
 
 const CONTEXTS: &str = "SELECT name::text, context::text FROM pg_settings";
 
+const MARKED: &str = "SELECT shobj_description(oid, 'pg_authid'), true, rolname::text \
+     FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = ANY($1) \
+     UNION ALL SELECT shobj_description(oid, 'pg_database'), false, datname::text \
+     FROM pg_database WHERE shobj_description(oid, 'pg_database') = ANY($1) ORDER BY 1, 2, 3";
+
 /// What is asked of a server.
 #[derive(Debug, Default)]
 struct Asked {
@@ -41,6 +47,7 @@ struct Asked {
     /// Extensions by database.
     extensions: BTreeMap<String, BTreeSet<String>>,
     contexts: bool,
+    marks: BTreeSet<String>,
 }
 
 /// What a server said; what is missing does not exist.
@@ -50,6 +57,8 @@ struct Said {
     databases: BTreeMap<String, DatabaseReading>,
     extensions: BTreeMap<(String, String), ExtensionReading>,
     contexts: BTreeMap<String, String>,
+    /// Objects by their mark.
+    marked: BTreeMap<String, Vec<Query>>,
 }
 
 /// Answers all queries in their order, or says why the server gave no answer.
@@ -93,6 +102,7 @@ impl Asked {
                 names.insert(query.name.clone());
             }
             Query::Contexts(_) => self.contexts = true,
+            Query::Marked(query) => drop(self.marks.insert(query.mark.clone())),
             other => return Err(format!("a PostgreSQL server cannot be asked {other:?}")),
         }
         Ok(())
@@ -116,19 +126,31 @@ impl Said {
                 Some(found.unwrap_or(ExtensionReading::Absent).into())
             }
             Query::Contexts(_) => Some(ContextsReading(self.contexts.clone()).into()),
+            Query::Marked(query) => {
+                let found = self.marked.get(&query.mark).cloned();
+                Some(MarkedReading(found.unwrap_or_default()).into())
+            }
             _ => None,
         }
     }
 }
 
-/// What belongs to the whole cluster: roles, databases and parameters, all asked at once.
+impl Asked {
+    /// Whether nothing is asked that belongs to the whole cluster.
+    fn is_within_databases(&self) -> bool {
+        let common = [&self.roles, &self.databases, &self.marks];
+        common.iter().all(|names| names.is_empty()) && !self.contexts
+    }
+}
+
+/// What belongs to the whole cluster: roles, databases, marks and parameters, all asked at once.
 async fn common(
     hosts: &Hosts,
     access: &PgAccess,
     vault: &Vault,
     asked: &Asked,
 ) -> Result<Said, SqlError> {
-    if asked.roles.is_empty() && asked.databases.is_empty() && !asked.contexts {
+    if asked.is_within_databases() {
         return Ok(Said::default());
     }
     let connection = connect(hosts, access, vault, COMMON).await?;
@@ -141,10 +163,18 @@ async fn common(
             Ok(Vec::new())
         }
     };
-    let (roles, databases, contexts) = try_join3(
+    let marked = async {
+        if asked.marks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let marks: Vec<&String> = asked.marks.iter().collect();
+        limited(connection.client.query(MARKED, &[&marks])).await
+    };
+    let (roles, databases, contexts, marked) = try_join4(
         limited(connection.client.query(ROLES, &[&roles])),
         limited(connection.client.query(DATABASES, &[&databases])),
         contexts,
+        marked,
     )
     .await?;
     Ok(Said {
@@ -152,7 +182,23 @@ async fn common(
         databases: named(&databases, database)?,
         extensions: BTreeMap::new(),
         contexts: named(&contexts, |row| row.try_get(1))?,
+        marked: by_mark(&marked).map_err(|error| SqlError::of(&error))?,
     })
+}
+
+/// Marked roles and databases by their mark.
+fn by_mark(rows: &[Row]) -> Result<BTreeMap<String, Vec<Query>>, tokio_postgres::Error> {
+    let mut marked: BTreeMap<String, Vec<Query>> = BTreeMap::new();
+    for row in rows {
+        let name: String = row.try_get(2)?;
+        let object = if row.try_get(1)? {
+            Role { name }.into()
+        } else {
+            Database { name }.into()
+        };
+        marked.entry(row.try_get(0)?).or_default().push(object);
+    }
+    Ok(marked)
 }
 
 /// The extensions of one database; none where there is no such database.

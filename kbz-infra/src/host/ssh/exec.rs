@@ -137,12 +137,12 @@ pub(super) fn pipe_line(script: &str, user: &str) -> Result<String, shell::NulBy
 fn wrapped(timeout: &str, length: usize, user: &str) -> Result<String, shell::NulByte> {
     // The appended `.` keeps newlines at the end, which a substitution would drop.
     let loader = format!(
-        r#"_s=$(head -c {length}; echo .); [ ${{#_s}} -eq {} ] || exit 125; eval "${{_s%.}}""#,
+        r#"export LC_ALL=C PATH={PATH}; _s=$(head -c {length}; echo .); [ ${{#_s}} -eq {} ] || exit 125; eval "${{_s%.}}""#,
         length + 1
     );
     let shell = shell::join(["/bin/sh", "-c", &loader])?;
     let sudo = sudo(user);
-    Ok(format!("{sudo}{timeout} env LC_ALL=C PATH={PATH} {shell}"))
+    Ok(format!("{sudo}{timeout} {shell}"))
 }
 
 /// `-n`: a sudo that wants a password fails at once instead of waiting for one.

@@ -19,6 +19,13 @@ impl Roll<'_> {
         plan: &Plan,
         observation: &Observation,
     ) -> Vec<Finding> {
+        let mut findings = self.served(order, plan, observation);
+        findings.extend(self.left_drained(order, plan));
+        findings
+    }
+
+    /// Members that are disturbed while new connections are still sent to them.
+    fn served(&self, order: &Order, plan: &Plan, observation: &Observation) -> Vec<Finding> {
         let disturbing = self.disturbing.iter();
         let disturbing = disturbing.filter(|(_, step)| step.impact >= Impact::Restart);
         let served = disturbing.filter_map(|(member, step)| {
@@ -34,6 +41,11 @@ impl Roll<'_> {
             let finding = Finding::error("kbz::plan::drain", message);
             (!drained).then(|| at(finding, &[step]))
         });
+        served.collect()
+    }
+
+    /// Members that are drained, and that nobody puts back into service before the next gate.
+    fn left_drained(&self, order: &Order, plan: &Plan) -> Vec<Finding> {
         let left = self.disturbing.iter().filter_map(|(member, step)| {
             let drained_before = |drain: &&Step| {
                 drains(drain, member) && (drain.id == step.id || order.precedes(drain.id, step.id))
@@ -55,7 +67,7 @@ impl Roll<'_> {
             let finding = Finding::error("kbz::plan::drain", message);
             (!back).then(|| at(finding, &[step]))
         });
-        served.chain(left).collect()
+        left.collect()
     }
 }
 

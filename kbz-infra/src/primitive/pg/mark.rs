@@ -7,7 +7,12 @@ const MARK: &str = "kbz:";
 
 /// The mark of the stack.
 pub(super) fn mark(context: &Context<'_>) -> String {
-    format!("{MARK}{}", context.stack())
+    mark_of(context.stack())
+}
+
+/// The mark of a stack.
+pub(in crate::primitive) fn mark_of(stack: &str) -> String {
+    format!("{MARK}{stack}")
 }
 
 /// Whether an object bears the mark of this stack; one of another stack is refused.

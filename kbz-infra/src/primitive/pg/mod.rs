@@ -13,6 +13,7 @@ mod role;
 
 pub use database::PgDatabase;
 pub use extension::PgExtension;
+pub(super) use mark::mark_of;
 pub use role::PgRole;
 
 #[cfg(test)]
