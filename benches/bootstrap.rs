@@ -34,6 +34,9 @@ for path in $(docker inspect -f '{{range .Mounts}}{{if .RW}}{{.Source}} {{end}}{
   find \"$path\" -mindepth 1 -delete
 done";
 
+/// Takes away what `destroy` leaves: the data.
+const CLEAR: &str = "find /opt/keybuzz/postgres -mindepth 2 -delete";
+
 /// Starts a node.
 const START: &str = "systemctl start patroni-docker";
 
@@ -87,6 +90,7 @@ fn bootstrap(hosts: &Shells) -> Result<Duration, Failure> {
 /// The whole stack from nothing but the images.
 fn first(ours: &Ours, hosts: &Shells) -> Result<Duration, Failure> {
     ours.call(&["destroy"])?;
+    hosts.on(&NODES, CLEAR)?;
     hosts.on(&NODES, GIVE_BACK)?;
     hosts.on(&PROXIES, GIVE_BACK)?;
     let begun = Instant::now();

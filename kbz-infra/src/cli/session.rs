@@ -185,7 +185,7 @@ impl Session {
                 // What it was made to be is forgotten.
                 goal: self.program.vault.keyed(&Digest::of("")),
                 removal: node.resource.removal().into(),
-                depends_on: self.graph.dependencies(&urn).clone(),
+                depends_on: self.all_dependencies(&urn),
                 protect: node.options.protect,
                 retain: node.options.retain_on_delete,
                 urn: urn.clone(),
@@ -193,6 +193,17 @@ impl Session {
             declared.insert(urn, record);
         }
         (declared, unknown)
+    }
+
+    /// What an object depends on, near and far: what stands between may be remembered by nobody.
+    fn all_dependencies(&self, urn: &Urn) -> BTreeSet<Urn> {
+        let mut all = BTreeSet::new();
+        let mut near = vec![urn];
+        while let Some(urn) = near.pop() {
+            let fresh = self.graph.dependencies(urn).iter();
+            near.extend(fresh.filter(|urn| all.insert(Urn::clone(urn))));
+        }
+        all
     }
 
     /// Reads the marks on the hosts, and nothing else.

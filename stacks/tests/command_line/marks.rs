@@ -49,7 +49,8 @@ fn forgotten() -> Folder {
     let mut world = Kept::read(&folder);
     let role = world.roles()["kb_app"].clone();
     world.roles()["former"] = role;
-    let database = world.databases()["keybuzz"].clone();
+    let mut database = world.databases()["keybuzz"].clone();
+    database["owner"] = "former".into();
     world.databases()["archive"] = database;
     let balancers = world.part("balancers");
     let mut second = balancers["lb-haproxy"].clone();

@@ -226,7 +226,7 @@ const MISTAKES: &[Mistake] = &[
             let path = format!("{STATE}/snapshot.json");
             let newer = folder
                 .read(&path)
-                .replacen("\"schema\":1", "\"schema\":9", 1);
+                .replacen("\"schema\":2", "\"schema\":9", 1);
             folder.write(&path, newer);
         },
         PREVIEW,

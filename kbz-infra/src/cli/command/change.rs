@@ -103,13 +103,13 @@ impl Call<'_> {
         let picture = self.drawn(&looked, &way, command, wish.view);
         self.screen.say(picture.trim_end());
         self.tell_plan(command, &looked, &way)?;
+        looked.proved(self.screen)?;
         let title = self.title(command);
         if looked.plan.is_empty() {
             store.settle(looked.plan.kept.values(), &looked.plan.forgotten)?;
             self.tell_times(&title)?;
             return self.offer(request, &looked.plan.left_out, &way);
         }
-        looked.proved(self.screen)?;
         if !looked.plan.steps.is_empty() {
             self.agreed(command)?;
         }

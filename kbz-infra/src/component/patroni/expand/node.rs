@@ -158,8 +158,15 @@ impl<'a> Expansion<'a> {
             .iter()
             .filter(|(name, _)| *name != self.node.host);
         let peers: BTreeSet<IpNet> = peers.map(|(_, address)| IpNet::from(*address)).collect();
-        let mut everybody = peers.clone();
-        everybody.extend(self.cluster.client_networks());
+        let mut everybody: BTreeSet<IpNet> = self.cluster.client_networks().clone();
+        // A rule costs a host a good part of a second, and one that another covers says nothing.
+        let covered = |peer: &IpNet| everybody.iter().any(|network| network.contains(peer));
+        let others: Vec<IpNet> = peers
+            .iter()
+            .filter(|peer| !covered(peer))
+            .copied()
+            .collect();
+        everybody.extend(others);
         let rules = [
             (ports.raft, &peers),
             (ports.rest, &everybody),
