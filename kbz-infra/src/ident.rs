@@ -180,7 +180,7 @@ impl Urn {
     /// # Panics
     /// When `kind` is no valid [`Kind`]: kinds are constants of the program.
     pub fn on(kind: &str, host: &HostName, name: impl Into<String>) -> Self {
-        Self::make(kind, Some(host.clone()), name.into())
+        Self::make(kind, Some(host.clone()), &name.into())
     }
 
     /// An object that no single host holds.
@@ -188,12 +188,12 @@ impl Urn {
     /// # Panics
     /// When `kind` is no valid [`Kind`]: kinds are constants of the program.
     pub fn global(kind: &str, name: impl Into<String>) -> Self {
-        Self::make(kind, None, name.into())
+        Self::make(kind, None, &name.into())
     }
 
-    fn make(kind: &str, host: Option<HostName>, name: String) -> Self {
+    fn make(kind: &str, host: Option<HostName>, name: &str) -> Self {
         let kind = Kind::new(kind).expect("the kind of a resource is a constant DNS label");
-        Self(Arc::new(Parts::new(kind, host, &name)))
+        Self(Arc::new(Parts::new(kind, host, name)))
     }
 
     /// The kind of the object.

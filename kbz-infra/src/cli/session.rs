@@ -19,7 +19,7 @@ use crate::ident::{Digest, HostName, StackName, Urn};
 use crate::observe::{follow_up, observe};
 use crate::plan::{Plan, Planner, Request, Selection, probes, searches};
 use crate::primitive::{addresses, marked};
-use crate::probe::{Observation, Probe, Reading, Registry, Seen, Site};
+use crate::probe::{Observation, Outage, Probe, Reading, Registry, Seen, Site};
 use crate::program::{
     BaseImages, Environment, EnvironmentKind, Environments, ImageBase, Overrides, Program,
     Settings, Stack,
@@ -132,20 +132,20 @@ impl Session {
             if remembered.is_empty() {
                 self.marked(interpreter).await
             } else {
-                BTreeSet::new()
+                Marks::default()
             }
         };
-        let (observation, marked) = tokio::join!(looking, marks);
+        let (observation, marks) = tokio::join!(looking, marks);
         let elapsed = begun.elapsed();
         self.timings.over(Phase::Observed, begun);
-        let (declared, unknown) = self.by_mark(marked);
+        let (declared, unknown) = self.by_mark(marks);
         let remembered = if remembered.is_empty() {
             &declared
         } else {
             remembered
         };
         let looked = self.planned(&self.graph, observation, remembered, request, selection);
-        let looked = looked?.taking(elapsed).telling(unknown_objects(&unknown));
+        let looked = looked?.taking(elapsed).telling(unknown.findings());
         if request == Request::Up && looked.plan.is_empty() && looked.plan.kept.is_empty() {
             nothing_chosen(selection)?;
         }
@@ -154,7 +154,7 @@ impl Session {
 
     /// What bears the stack's mark where no registry notes it: wherever the program declares
     /// something, and in the project whose API the environment names.
-    pub(super) async fn marked(&self, interpreter: &Arc<dyn Interpreter>) -> BTreeSet<Urn> {
+    pub(super) async fn marked(&self, interpreter: &Arc<dyn Interpreter>) -> Marks {
         let declared = self.graph.in_order();
         let probes = declared.flat_map(|(_, node)| node.resource.probes());
         let sites: BTreeSet<Site> = probes.map(|probe| probe.site).collect();
@@ -165,20 +165,30 @@ impl Session {
         let asked = marked(self.graph.stack(), sites.iter().chain(project));
         let heard = |event| self.timings.observed(&event);
         let seen = observe(interpreter, asked, &heard).await;
-        let found = seen.iter().filter_map(|(_, seen)| match seen {
-            Seen::Read(Reading::Marked(found)) => Some(addresses(found)),
-            Seen::Read(_) | Seen::Unreachable(_) => None,
-        });
-        found.flatten().collect()
+        let mut marks = Marks::default();
+        for (probe, seen) in seen.iter() {
+            match seen {
+                Seen::Read(Reading::Marked(found)) => marks.found.extend(addresses(found)),
+                // A cluster that is silent is told with what is declared to live in it.
+                Seen::Unreachable(outage) if probe.site == Site::Hetzner => {
+                    marks.silent = Some(outage.clone());
+                }
+                Seen::Read(_) | Seen::Unreachable(_) => {}
+            }
+        }
+        marks
     }
 
     /// Of what was found by its mark, what is declared, as it is to be remembered, and the rest.
-    fn by_mark(&self, found: BTreeSet<Urn>) -> (BTreeMap<Urn, Record>, BTreeSet<Urn>) {
+    fn by_mark(&self, marks: Marks) -> (BTreeMap<Urn, Record>, Marks) {
         let mut declared = BTreeMap::new();
-        let mut unknown = BTreeSet::new();
-        for urn in found {
+        let mut unknown = Marks {
+            silent: marks.silent,
+            ..Marks::default()
+        };
+        for urn in marks.found {
             let Some(node) = self.graph.node(&urn) else {
-                unknown.insert(urn);
+                unknown.found.insert(urn);
                 continue;
             };
             let record = Record {
@@ -334,17 +344,31 @@ impl Session {
     }
 }
 
-/// What is told of objects that bear the stack's mark, and that neither the program nor anybody's
-/// memory knows.
-pub(super) fn unknown_objects(unknown: &BTreeSet<Urn>) -> Report {
-    let told = unknown.iter().map(|urn| {
-        let what = format!("{urn} bears the mark of this stack, and nobody knows what it is for");
-        Finding::warning("kbz::state::unknown", what).help(
-            "nothing is done to it: declare it to keep it, or drop it by hand; whether it was to \
-             stay is forgotten with the state",
-        )
-    });
-    told.collect()
+/// What bears the stack's mark where no registry notes it.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    pub(super) found: BTreeSet<Urn>,
+    /// Why the load balancers of the project are not among it.
+    pub(super) silent: Option<Outage>,
+}
+
+impl Marks {
+    /// What is told of objects that neither the program nor anybody's memory knows.
+    pub(super) fn findings(&self) -> Report {
+        let told = self.found.iter().map(|urn| {
+            let what =
+                format!("{urn} bears the mark of this stack, and nobody knows what it is for");
+            Finding::warning("kbz::state::unknown", what).help(
+                "nothing is done to it: declare it to keep it, or drop it by hand; whether it was \
+                 to stay is forgotten with the state",
+            )
+        });
+        let silent = self.silent.iter().map(|outage| {
+            let what = format!("load balancers without a declaration would not be found: {outage}");
+            Finding::warning("kbz::state::unknown", what).help("run `state rebuild` once it does")
+        });
+        told.chain(silent).collect()
+    }
 }
 
 /// Refuses a selection of nothing: it would read as a stack that is as declared.
