@@ -226,11 +226,12 @@ impl Log {
         };
         run.steps.insert(step, log);
         // From here on something of it may exist. What is known of an older form stays until
-        // the new one is whole.
-        if let Outcome::Remember(record) = outcome
-            && !self.records.contains_key(urn)
-        {
-            self.records.insert(urn.clone(), Record::clone(record));
+        // the new one is whole; but what the new one depends on must not go before it any more.
+        if let Outcome::Remember(record) = outcome {
+            self.records
+                .entry(urn.clone())
+                .and_modify(|known| known.depends_on.extend(record.depends_on.iter().cloned()))
+                .or_insert_with(|| Record::clone(record));
         }
         Ok(())
     }

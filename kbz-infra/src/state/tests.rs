@@ -320,3 +320,31 @@ fn a_snapshot_is_compared_line_by_line() {
         assert_eq!(*line, record.noted());
     }
 }
+
+#[test]
+fn an_object_whose_change_was_begun_goes_before_whatever_either_form_depends_on() {
+    let base = tempfile::tempdir().unwrap();
+    let mut locked = store(base.path()).lock().unwrap();
+    let owned_by = |owner: &str, goal: &str| Record {
+        depends_on: [Urn::global("role", owner)].into(),
+        ..record("a", goal)
+    };
+    locked.settle([&owned_by("first", "old")], []).unwrap();
+    let begun = [
+        run_started(&locked, 1),
+        Entry::StepStarted {
+            step: StepId(0),
+            urn: Urn::global("thing", "a"),
+            effects: 1,
+            outcome: Outcome::Remember(Box::new(owned_by("second", "new"))),
+        },
+        intent(1, 0),
+    ];
+    locked.append(&begun, Durability::Now).unwrap();
+    drop(locked);
+    let read = store(base.path()).read().unwrap();
+    let known = &read.records[&Urn::global("thing", "a")];
+    assert_eq!(known.goal, hash("old"));
+    let owners = ["first", "second"].map(|owner| Urn::global("role", owner));
+    assert_eq!(known.depends_on, owners.into());
+}
