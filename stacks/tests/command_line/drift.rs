@@ -2,18 +2,11 @@
 
 use serde_json::Value;
 
-use crate::folder::{Folder, code, said, told};
+use crate::folder::{Folder, run};
 use crate::saved::tune;
 
 const SYSCTL: &str = "sysctl@db-master-01:vm.swappiness";
 const WORLD: &str = ".kbz/sim/keybuzz/world.json";
-
-fn run(folder: &Folder, words: &[&str], expected: i32) -> String {
-    let output = folder.run(&[words, &["--env", "sim"]].concat());
-    let all = told(&output) + &said(&output);
-    assert_eq!(code(&output), expected, "{words:?}: {all}");
-    all
-}
 
 /// A hand sets a kernel parameter of the modelled host.
 fn set_swappiness(folder: &Folder, value: &str) {

@@ -81,3 +81,11 @@ pub(crate) fn told(output: &Output) -> String {
 pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().expect("it ended by itself")
 }
+
+/// A command in the environment `sim`, which has to end so; everything that it wrote.
+pub(crate) fn run(folder: &Folder, words: &[&str], expected: i32) -> String {
+    let output = folder.run(&[words, &["--env", "sim"]].concat());
+    let all = told(&output) + &said(&output);
+    assert_eq!(code(&output), expected, "{words:?}: {all}");
+    all
+}

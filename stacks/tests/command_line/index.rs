@@ -1,15 +1,8 @@
 //! What is remembered: moved, forgotten, taken over, made anew.
 
-use crate::folder::{Folder, code, said, told};
+use crate::folder::{Folder, run, told};
 
 const SYSCTL: &str = "sysctl@db-master-01:vm.swappiness";
-
-fn run(folder: &Folder, words: &[&str], expected: i32) -> String {
-    let output = folder.run(&[words, &["--env", "sim"]].concat());
-    let all = told(&output) + &said(&output);
-    assert_eq!(code(&output), expected, "{words:?}: {all}");
-    all
-}
 
 fn made() -> Folder {
     let folder = Folder::new();

@@ -2,17 +2,10 @@
 
 use serde_json::Value;
 
-use crate::folder::{Folder, code, said, told};
+use crate::folder::{Folder, run};
 
 const WORLD: &str = ".kbz/sim/keybuzz/world.json";
 const CLUSTER: &str = "keybuzz-pg";
-
-fn run(folder: &Folder, words: &[&str], expected: i32) -> String {
-    let output = folder.run(&[words, &["--env", "sim"]].concat());
-    let all = told(&output) + &said(&output);
-    assert_eq!(code(&output), expected, "{words:?}: {all}");
-    all
-}
 
 /// The modelled hosts, as they are kept.
 struct Kept(Value);
