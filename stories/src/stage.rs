@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kbz_infra::effect::{Effect, EffectError, Interpreter, RunContext, SiteReadings};
+use kbz_infra::effect::{Effect, EffectError, Halt, Interpreter, RunContext, SiteReadings};
 use kbz_infra::plan::Plan;
 use kbz_infra::probe::{Probe, Site};
 use kbz_infra::sim::{Universe, World};
@@ -229,6 +229,18 @@ impl Interpreter for Stage {
         tokio::time::sleep(self.rest()).await;
         self.inner().watch.leave(place, outcome.is_ok());
         outcome
+    }
+
+    /// As on a host: an answer that is lost tells nothing of any of them.
+    async fn run_all(&self, effects: &[Effect], run: &RunContext) -> Result<(), Halt> {
+        for (done, effect) in effects.iter().enumerate() {
+            let outcome = self.run(effect, run).await;
+            outcome.map_err(|error| match error {
+                EffectError::Unreachable(_) => Halt::at_once(error),
+                error => Halt { done, error },
+            })?;
+        }
+        Ok(())
     }
 }
 

@@ -23,6 +23,33 @@ pub trait Interpreter: Send + Sync {
 
     /// Carries one effect out, from start to end.
     async fn run(&self, effect: &Effect, run: &RunContext) -> Result<(), EffectError>;
+
+    /// Carries out effects that go together, as [`bundle`](super::bundle()) tells, in order, and ends
+    /// at the first that fails.
+    async fn run_all(&self, effects: &[Effect], run: &RunContext) -> Result<(), Halt> {
+        for (done, effect) in effects.iter().enumerate() {
+            let outcome = self.run(effect, run).await;
+            outcome.map_err(|error| Halt { done, error })?;
+        }
+        Ok(())
+    }
+}
+
+/// Effects that went together, and did not all come to their end.
+#[derive(Debug)]
+pub struct Halt {
+    /// How many are done; the next one failed, and those after it were not begun.
+    pub done: usize,
+    /// Why it failed.
+    pub error: EffectError,
+}
+
+impl Halt {
+    /// An error before anything was done.
+    pub fn at_once(error: impl Into<EffectError>) -> Self {
+        let error = error.into();
+        Self { done: 0, error }
+    }
 }
 
 /// What every effect of a run may need.

@@ -6,6 +6,7 @@
 //! round.
 
 mod action;
+mod bundle;
 mod deed;
 mod error;
 mod file;
@@ -16,11 +17,12 @@ mod interpreter;
 mod unit;
 
 pub use action::{Action, Effect, Record, Removal};
+pub use bundle::bundle;
 pub use deed::Deed;
 pub use error::EffectError;
 pub use file::{Owner, PreImage};
 pub use gate::{Condition, Gate, Waiting};
 pub use goal::{DatabaseGoal, RoleGoal};
 pub use impact::Impact;
-pub use interpreter::{Interpreter, Progress, RunContext, SiteReadings};
+pub use interpreter::{Halt, Interpreter, Progress, RunContext, SiteReadings};
 pub use unit::UnitVerb;

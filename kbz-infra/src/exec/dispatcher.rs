@@ -71,8 +71,15 @@ pub(super) struct Dispatcher {
 /// What a batch does once it is on the disk.
 #[derive(Default)]
 struct Consequences {
-    leaves: Vec<(oneshot::Sender<()>, What)>,
+    leaves: Vec<Leave>,
     events: Vec<What>,
+}
+
+/// Leave to begin effects that go together, and what is told of them then.
+struct Leave {
+    step: usize,
+    granted: oneshot::Sender<()>,
+    started: Vec<What>,
 }
 
 impl Dispatcher {
@@ -270,32 +277,32 @@ impl Dispatcher {
         match report {
             Report::Wants {
                 step,
-                effect,
+                effects,
                 leave,
             } => {
-                let intent = self.intent(&plan.steps[step], effect);
-                let started = What::EffectStarted {
-                    step: plan.steps[step].id,
-                    effect,
-                    site: intent.site.clone(),
-                    deed: intent.deed.clone(),
-                };
-                self.unwritten.push(Entry::Intent(Box::new(intent)));
-                consequences.leaves.push((leave, started));
+                let started = effects.map(|effect| self.announce(&plan.steps[step], effect));
+                let started = started.collect();
+                consequences.leaves.push(Leave {
+                    step,
+                    granted: leave,
+                    started,
+                });
             }
             Report::Completed {
                 step,
-                effect,
+                effects,
                 elapsed,
             } => {
                 let step = plan.steps[step].id;
-                let op = self.op(step, effect);
-                self.unwritten.push(Entry::Completed { op });
-                consequences.events.push(What::EffectDone {
-                    step,
-                    effect,
-                    elapsed_ms: millis(elapsed),
-                });
+                for effect in effects {
+                    let op = self.op(step, effect);
+                    self.unwritten.push(Entry::Completed { op });
+                    consequences.events.push(What::EffectDone {
+                        step,
+                        effect,
+                        elapsed_ms: millis(elapsed),
+                    });
+                }
             }
             Report::Failed {
                 step,
@@ -304,6 +311,19 @@ impl Dispatcher {
             } => self.step_failed(step, effect, failure, consequences),
             Report::Finished { step } => self.step_done(step, consequences),
         }
+    }
+
+    /// Lets the intent of an effect be written, and says what is told once it is.
+    fn announce(&mut self, step: &Step, effect: u32) -> What {
+        let intent = self.intent(step, effect);
+        let started = What::EffectStarted {
+            step: step.id,
+            effect,
+            site: intent.site.clone(),
+            deed: intent.deed.clone(),
+        };
+        self.unwritten.push(Entry::Intent(Box::new(intent)));
+        started
     }
 
     fn intent(&self, step: &Step, number: u32) -> Intent {
@@ -435,10 +455,12 @@ impl Dispatcher {
             // Without its intent on the disk no effect begins: the workers are refused.
             return self.refuse(consequences.leaves);
         }
-        for (leave, started) in consequences.leaves {
-            self.emitter.emit(started);
+        for leave in consequences.leaves {
+            for started in leave.started {
+                self.emitter.emit(started);
+            }
             // A worker that no longer waits is reported by its end.
-            let _ = leave.send(());
+            let _ = leave.granted.send(());
         }
     }
 
@@ -477,17 +499,13 @@ impl Dispatcher {
         }
     }
 
-    fn refuse(&mut self, leaves: Vec<(oneshot::Sender<()>, What)>) {
-        for (leave, started) in leaves {
-            drop(leave);
-            let What::EffectStarted { step, .. } = started else {
-                continue;
-            };
-            let place = step.0 as usize;
+    fn refuse(&mut self, leaves: Vec<Leave>) {
+        for leave in leaves {
+            drop(leave.granted);
             let plan = Arc::clone(&self.plan);
-            self.end(place);
-            self.note_skipped(&plan.steps[place], Because::NoJournal);
-            self.skip_followers(place);
+            self.end(leave.step);
+            self.note_skipped(&plan.steps[leave.step], Because::NoJournal);
+            self.skip_followers(leave.step);
         }
     }
 

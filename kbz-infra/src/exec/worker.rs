@@ -1,18 +1,22 @@
-//! Carries out one step: its effects in order, each once its intent is on the disk.
+//! Carries out one step: its effects in order, each once its intent is on the disk. Effects that go
+//! together ask for leave together.
 //!
 //! A worker knows the plan and the interpreter, and has a narrow way to the dispatcher: it
 //! reports, and it asks for leave. It decides nothing and keeps nothing.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::emitter::Emitter;
 use super::failure::Failure;
+use super::outcome::count;
 use super::progress;
-use crate::effect::{Effect, Interpreter, RunContext};
+use crate::effect::{Interpreter, RunContext, bundle};
 use crate::plan::{Plan, Step, StepId};
 
 /// How long it is waited before an effect that failed is tried again; then twice as long, and so
@@ -24,19 +28,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// What a worker tells the dispatcher. Steps and effects go by their place.
 #[derive(Debug)]
 pub(super) enum Report {
-    /// Asks for leave to begin an effect; dropped when there is none.
+    /// Asks for leave to begin effects that go together; dropped when there is none.
     Wants {
         step: usize,
-        effect: u32,
+        effects: Range<u32>,
         leave: oneshot::Sender<()>,
     },
-    /// An effect is done.
+    /// Effects are done.
     Completed {
         step: usize,
-        effect: u32,
+        effects: Range<u32>,
         elapsed: Duration,
     },
-    /// An effect failed, and the step with it.
+    /// An effect failed, and the step with it. Those that were to follow it were not begun, unless
+    /// what became of it is not known.
     Failed {
         step: usize,
         effect: u32,
@@ -59,90 +64,19 @@ pub(super) struct Bench {
 impl Bench {
     /// Carries out the step at `place` in at most `limit`.
     pub(super) async fn work(self, place: usize, limit: Duration) {
-        let deadline = Instant::now() + limit;
         // When the step is dropped or out of time, what it started elsewhere ends too.
         let ours = self.context.cancel.child_token();
         let _end = ours.clone().drop_guard();
-        let step = &self.plan.steps[place];
-        for (number, effect) in (0_u32..).zip(&step.effects) {
-            let (leave, granted) = oneshot::channel();
-            self.report(Report::Wants {
-                step: place,
-                effect: number,
-                leave,
-            });
-            if granted.await.is_err() {
-                return;
-            }
-            let context = RunContext {
-                progress: self.listener(step.id, number),
-                cancel: ours.clone(),
-                ..self.context.clone()
-            };
-            let begun = Instant::now();
-            match self.insist(step, effect, &context, deadline, limit).await {
-                Ok(()) => self.report(Report::Completed {
-                    step: place,
-                    effect: number,
-                    elapsed: begun.elapsed(),
-                }),
-                Err(failure) => {
-                    return self.report(Report::Failed {
-                        step: place,
-                        effect: number,
-                        failure,
-                    });
-                }
-            }
-        }
-        self.report(Report::Finished { step: place });
-    }
-
-    async fn carry_out(
-        &self,
-        effect: &Effect,
-        context: &RunContext,
-        deadline: Instant,
-        limit: Duration,
-    ) -> Result<(), Failure> {
-        match timeout_at(deadline, self.interpreter.run(effect, context)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Failure::of(&error, &self.context.vault)),
-            Err(_) => Err(Failure::timed_out(limit)),
-        }
-    }
-
-    /// The same, tried again as often as the step says. Its intent stays open meanwhile, and
-    /// effects are idempotent, so nothing more has to be written down.
-    async fn insist(
-        &self,
-        step: &Step,
-        effect: &Effect,
-        context: &RunContext,
-        deadline: Instant,
-        limit: Duration,
-    ) -> Result<(), Failure> {
-        let mut pause = FIRST_PAUSE;
-        for retry in 1..=step.retries {
-            let failure = match self.carry_out(effect, context, deadline, limit).await {
-                Err(failure) if failure.kind.may_pass() => failure,
-                done => return done,
-            };
-            context.progress.say(&format!(
-                "failed, retry {retry} of {} in {} s",
-                step.retries,
-                pause.as_secs()
-            ));
-            // Neither the limit of the step nor a wish to leave waits for a pause to end.
-            tokio::select! {
-                () = context.cancel.cancelled() => return Err(failure),
-                slept = timeout_at(deadline, tokio::time::sleep(pause)) => {
-                    slept.map_err(|_| failure)?;
-                }
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-        self.carry_out(effect, context, deadline, limit).await
+        let plan = Arc::clone(&self.plan);
+        let attempt = Attempt {
+            bench: &self,
+            step: &plan.steps[place],
+            place,
+            cancel: ours,
+            deadline: Instant::now() + limit,
+            limit,
+        };
+        attempt.run().await;
     }
 
     fn listener(&self, step: StepId, effect: u32) -> crate::effect::Progress {
@@ -153,5 +87,117 @@ impl Bench {
     /// Without a dispatcher the run has been left, and this worker is about to be dropped.
     fn report(&self, report: Report) {
         let _ = self.reports.send(report);
+    }
+}
+
+/// A step under way.
+struct Attempt<'a> {
+    bench: &'a Bench,
+    step: &'a Step,
+    place: usize,
+    cancel: CancellationToken,
+    deadline: Instant,
+    limit: Duration,
+}
+
+impl Attempt<'_> {
+    async fn run(&self) {
+        let mut next = 0;
+        while next < self.step.effects.len() {
+            let until = next + bundle(&self.step.effects[next..]);
+            if !self.may_begin(next..until).await {
+                return;
+            }
+            let begun = Instant::now();
+            let (done, failure) = self.insist(next..until).await;
+            if done > next {
+                self.bench.report(Report::Completed {
+                    step: self.place,
+                    effects: count(next)..count(done),
+                    elapsed: begun.elapsed(),
+                });
+            }
+            if let Some(failure) = failure {
+                return self.bench.report(Report::Failed {
+                    step: self.place,
+                    effect: count(done),
+                    failure,
+                });
+            }
+            next = until;
+        }
+        self.bench.report(Report::Finished { step: self.place });
+    }
+
+    /// Waits until the intents of some effects are on the disk; `false` where they must not begin.
+    async fn may_begin(&self, effects: Range<usize>) -> bool {
+        let (leave, granted) = oneshot::channel();
+        self.bench.report(Report::Wants {
+            step: self.place,
+            effects: count(effects.start)..count(effects.end),
+            leave,
+        });
+        granted.await.is_ok()
+    }
+
+    /// Carries effects out that go together, and tries again as often as the step says what fails.
+    /// The intents stay open meanwhile, and effects are idempotent, so nothing more has to be
+    /// written down. Tells which one comes next, and why it failed where not all are done.
+    async fn insist(&self, effects: Range<usize>) -> (usize, Option<Failure>) {
+        let (mut next, mut retry, mut pause) = (effects.start, 0, FIRST_PAUSE);
+        loop {
+            let context = self.context(next);
+            let Err((done, failure)) = self.carry_out(next..effects.end, &context).await else {
+                return (effects.end, None);
+            };
+            if done > 0 {
+                (next, retry, pause) = (next + done, 0, FIRST_PAUSE);
+            }
+            if retry == self.step.retries || !failure.kind.may_pass() {
+                return (next, Some(failure));
+            }
+            retry += 1;
+            context.progress.say(&format!(
+                "failed, retry {retry} of {} in {} s",
+                self.step.retries,
+                pause.as_secs()
+            ));
+            // Neither the limit of the step nor a wish to leave waits for a pause to end.
+            tokio::select! {
+                () = self.cancel.cancelled() => return (next, Some(failure)),
+                slept = timeout_at(self.deadline, tokio::time::sleep(pause)) => {
+                    if slept.is_err() {
+                        return (next, Some(failure));
+                    }
+                }
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// How many are done where not all are, and why.
+    async fn carry_out(
+        &self,
+        effects: Range<usize>,
+        context: &RunContext,
+    ) -> Result<(), (usize, Failure)> {
+        let effects = &self.step.effects[effects];
+        let all = self.bench.interpreter.run_all(effects, context);
+        match timeout_at(self.deadline, all).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(halt)) => Err((
+                halt.done,
+                Failure::of(&halt.error, &self.bench.context.vault),
+            )),
+            Err(_) => Err((0, Failure::timed_out(self.limit))),
+        }
+    }
+
+    fn context(&self, effect: usize) -> RunContext {
+        RunContext {
+            progress: self.bench.listener(self.step.id, count(effect)),
+            cancel: self.cancel.clone(),
+            ..self.bench.context.clone()
+        }
     }
 }

@@ -17,7 +17,7 @@ use super::run::{self, HostChange};
 use super::sql::SqlError;
 use super::{engine, patroni, sql};
 use crate::diag::error_chain;
-use crate::effect::{Action, Effect, EffectError, Interpreter, RunContext, SiteReadings};
+use crate::effect::{Action, Effect, EffectError, Halt, Interpreter, RunContext, SiteReadings};
 use crate::ident::{HostName, StackName};
 use crate::probe::{
     LoadBalancer, LoadBalancerReading, MarkedReading, Outage, PatroniAccess, PgAccess, Probe,
@@ -143,7 +143,7 @@ impl HostInterpreter {
             return run::wait(self, gate, run).await;
         }
         match site {
-            Site::Host(name) => self.on_host(name, action, run).await,
+            Site::Host(name) => self.change(name)?.run(action, run).await,
             Site::Operator => run::on_operator(&self.operator, action, run).await,
             Site::Postgres(access) => {
                 self.fence(site, &access.via, run).await?;
@@ -181,22 +181,31 @@ impl HostInterpreter {
         Err(silent.into())
     }
 
-    async fn on_host(
-        &self,
-        name: &HostName,
-        action: &Action,
-        run: &RunContext,
-    ) -> Result<(), EffectError> {
+    fn change(&self, name: &HostName) -> Result<HostChange<'_>, Outage> {
         let site = self.host(name)?;
         let knock = self.knock.get(name);
         let knock =
-            knock.map_err(|error| Outage::new(&Site::Host(name.clone()), error.to_string()))?;
-        let change = HostChange {
-            site: &site,
-            knock: knock.as_ref(),
+            knock.map_err(|error| Outage::new(&Site::Host(name.clone()), error.to_string()));
+        Ok(HostChange {
+            site,
+            knock: knock?,
             operator: &self.operator,
-        };
-        change.run(action, run).await
+        })
+    }
+
+    /// Carries out effects that go together: more than one are scripts of one host.
+    async fn carry_out_all(&self, effects: &[Effect], run: &RunContext) -> Result<(), Halt> {
+        match effects {
+            [] => Ok(()),
+            [effect] => self.carry_out(effect, run).await.map_err(Halt::at_once),
+            [first, ..] => match &first.site {
+                Site::Host(name) => {
+                    let change = self.change(name).map_err(Halt::at_once)?;
+                    change.run_all(effects, run).await
+                }
+                other => Err(Halt::at_once(run::misplaced(other, &first.action))),
+            },
+        }
     }
 
     async fn on_postgres(
@@ -247,6 +256,13 @@ impl Interpreter for HostInterpreter {
         tokio::select! {
             outcome = self.carry_out(effect, run) => outcome,
             () = run.cancel.cancelled() => Err(EffectError::Cancelled),
+        }
+    }
+
+    async fn run_all(&self, effects: &[Effect], run: &RunContext) -> Result<(), Halt> {
+        tokio::select! {
+            outcome = self.carry_out_all(effects, run) => outcome,
+            () = run.cancel.cancelled() => Err(Halt::at_once(EffectError::Cancelled)),
         }
     }
 }

@@ -100,7 +100,7 @@ impl Registry {
         let (root, all) = (&self.root, self.all());
         format!(
             "umask 077\n\
-             mkdir -p -m 755 {all} && mkdir -p {root} || exit 1\n\
+             [ -d {root} ] || {{ mkdir -p -m 755 {all} && mkdir -p {root}; }} || exit 1\n\
              exec 9>>{root}/lock && flock -w 20 9 || exit 1\n"
         )
     }
@@ -109,7 +109,7 @@ impl Registry {
     pub(super) fn refuse_older(&self, run: u64) -> String {
         let root = &self.root;
         format!(
-            "newest=$(cat {root}/run 2>/dev/null) || newest=0\n\
+            "newest=0; {{ read -r newest <{root}/run; }} 2>/dev/null\n\
              case $newest in ''|*[!0-9]*) newest=0 ;; esac\n\
              if [ \"$newest\" -gt {run} ]; then echo \"run $newest\" >&2; exit {SUPERSEDED}; fi\n"
         )

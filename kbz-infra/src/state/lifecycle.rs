@@ -19,10 +19,12 @@ pub enum StepStatus {
         /// How many there are.
         of: u32,
     },
-    /// An effect may be happening.
+    /// Effects may be happening, in order.
     Doing {
-        /// Which, from 0.
+        /// The first of them, from 0.
         effect: u32,
+        /// The first one that is not among them.
+        until: u32,
         /// How many there are.
         of: u32,
     },
@@ -60,7 +62,7 @@ pub struct IllegalTransition {
 }
 
 impl StepStatus {
-    /// The effect that is under way or comes next, from 0; 0 where there is none.
+    /// The first effect that is under way, or comes next, from 0; 0 where there is none.
     pub fn effect(self) -> u32 {
         match self {
             Self::Between { done, .. } => done,
@@ -76,15 +78,24 @@ impl StepStatus {
             (Self::Between { done, of }, StepEvent::Intent(effect))
                 if effect == done && effect < of =>
             {
-                Ok(Self::Doing { effect, of })
+                let until = effect + 1;
+                Ok(Self::Doing { effect, until, of })
             }
-            (Self::Doing { effect, of }, StepEvent::Completed(completed))
+            (Self::Doing { effect, until, of }, StepEvent::Intent(next))
+                if next == until && next < of =>
+            {
+                let until = next + 1;
+                Ok(Self::Doing { effect, until, of })
+            }
+            (Self::Doing { effect, until, of }, StepEvent::Completed(completed))
                 if completed == effect =>
             {
-                Ok(Self::Between {
-                    done: effect + 1,
-                    of,
-                })
+                let done = effect + 1;
+                if done == until {
+                    return Ok(Self::Between { done, of });
+                }
+                let effect = done;
+                Ok(Self::Doing { effect, until, of })
             }
             (Self::Doing { effect, .. }, StepEvent::Failed(failed)) if failed == effect => {
                 Ok(Self::Failed)

@@ -164,7 +164,9 @@ impl Log {
             }
             Entry::Failed { op, .. } => {
                 let run = self.effect(*op, StepEvent::Failed(op.effect))?;
-                run.open.remove(op);
+                // Those that were to follow it in one go were not begun.
+                let begun = |open: &OpId| open.step != op.step || open.effect < op.effect;
+                run.open.retain(|open, _| begun(open));
                 Ok(())
             }
             // What became of it is not known, so it stays open until a later run has looked.

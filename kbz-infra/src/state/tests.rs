@@ -125,6 +125,34 @@ fn a_run_is_remembered_with_and_without_folding() {
 }
 
 #[test]
+fn of_effects_that_go_together_those_after_one_that_failed_are_not_open() {
+    let base = tempfile::tempdir().unwrap();
+    let mut locked = store(base.path()).lock().unwrap();
+    let begun = [
+        vec![run_started(&locked, 1), step_started("a", 4)],
+        (0..4).map(|effect| intent(1, effect)).collect(),
+        vec![Entry::Completed { op: op(1, 0) }],
+    ];
+    locked.append(&begun.concat(), Durability::Now).unwrap();
+    let open = |locked: &LockedStore| {
+        let open = locked.recovery().unwrap().open.into_iter();
+        let numbers: Vec<u32> = open.map(|open| open.intent.op.effect).collect();
+        numbers
+    };
+    assert_eq!(open(&locked), [1, 2, 3]);
+    let failed = |effect| Entry::Failed {
+        op: op(1, effect),
+        error: "no".to_owned(),
+    };
+    let out_of_order = locked.append(&[failed(2)], Durability::Now);
+    assert!(out_of_order.is_err(), "the first that is open comes first");
+    drop(locked);
+    let mut locked = store(base.path()).lock().unwrap();
+    locked.append(&[failed(1)], Durability::Now).unwrap();
+    assert_eq!(open(&locked), Vec::<u32>::new());
+}
+
+#[test]
 fn a_killed_run_leaves_its_open_effect_and_the_object_that_it_began() {
     let base = tempfile::tempdir().unwrap();
     let mut locked = store(base.path()).lock().unwrap();

@@ -1,4 +1,4 @@
-//! Files and directories: one exec each.
+//! Files and directories: one script each.
 //!
 //! A file is written into a folder beside its place that only root can enter, under its own
 //! name (some consumers look at it), checked against its digest, given owner and mode,
@@ -62,13 +62,13 @@ const RENAME: &str = r#"sync -- "$new/$name" && mv -fT -- "$new/$name" "$ready" 
 mv -fT -- "$ready" "$path" && sync -- "$dir" || exit 1
 "#;
 
-/// Carries a file action out, or gives `None` for one that is none.
-pub(super) async fn run(
+/// The change that a file action is, or `None` for one that is none.
+pub(super) async fn change(
     site: &HostSite,
     action: &Action,
     run: &RunContext,
-) -> Option<Result<(), EffectError>> {
-    let change = match action {
+) -> Option<Result<Change, EffectError>> {
+    Some(match action {
         Action::WriteFile {
             path,
             content,
@@ -103,10 +103,6 @@ pub(super) async fn run(
         }
         Action::RemoveDirectory { path, recursive } => remove_directory(path, *recursive),
         _ => return None,
-    };
-    Some(match change {
-        Ok(change) => change.run(site, run).await.map(drop),
-        Err(error) => Err(error),
     })
 }
 

@@ -19,6 +19,8 @@ mod shell;
 mod system;
 mod unit;
 
+use std::sync::Arc;
+
 use bollard::Docker;
 
 pub(super) use balancer::change as on_hetzner;
@@ -32,15 +34,15 @@ use super::drain;
 use super::read::HostSite;
 use super::transport::Transport;
 use crate::diag::error_chain;
-use crate::effect::{Action, EffectError, RunContext};
+use crate::effect::{Action, Effect, EffectError, Halt, RunContext};
 use crate::probe::{Outage, Site};
 
 /// A host that is to be changed, and all that a change may need.
 pub(super) struct HostChange<'a> {
     /// The host.
-    pub(super) site: &'a HostSite,
+    pub(super) site: HostSite,
     /// A way to it that has no connection yet, to see whether one comes about.
-    pub(super) knock: &'a dyn Transport,
+    pub(super) knock: Arc<dyn Transport>,
     /// The operator's Docker engine, where images come from.
     pub(super) operator: &'a Docker,
 }
@@ -48,26 +50,47 @@ pub(super) struct HostChange<'a> {
 impl HostChange<'_> {
     /// Carries an action out on the host.
     pub(super) async fn run(&self, action: &Action, run: &RunContext) -> Result<(), EffectError> {
-        if let Some(outcome) = file::run(self.site, action, run).await {
-            return outcome;
-        }
-        if let Some(change) = self.scripted(action, run) {
-            return change?.run(self.site, run).await.map(drop);
+        if let Some(change) = self.scripted(action, run).await {
+            return change?.run(&self.site, run).await.map(drop);
         }
         match action {
-            Action::Systemd { verb, unit } => unit::run(self.site, *verb, unit, run).await,
-            Action::RevokeTraffic(rule) => firewall::revoke(self.site, self.knock, rule, run).await,
-            Action::Reboot { since } => reboot::run(self.site, self.knock, since, run).await,
-            Action::EnableFirewall {} => firewall::enable(self.site, self.knock, run).await,
+            Action::RevokeTraffic(rule) => {
+                firewall::revoke(&self.site, self.knock.as_ref(), rule, run).await
+            }
+            Action::Reboot { since } => {
+                reboot::run(&self.site, self.knock.as_ref(), since, run).await
+            }
+            Action::EnableFirewall {} => {
+                firewall::enable(&self.site, self.knock.as_ref(), run).await
+            }
             _ => self.engine(action, run).await,
         }
     }
 
+    /// Carries out actions that go together, by one exec.
+    pub(super) async fn run_all(&self, effects: &[Effect], run: &RunContext) -> Result<(), Halt> {
+        let mut changes = Vec::new();
+        for effect in effects {
+            let change = self.scripted(&effect.action, run).await;
+            let change = change.unwrap_or_else(|| Err(misplaced(&effect.site, &effect.action)));
+            changes.push(change.map_err(Halt::at_once)?);
+        }
+        shell::run_all(changes, &self.site, run).await
+    }
+
     /// Actions that are one script.
-    fn scripted(&self, action: &Action, run: &RunContext) -> Option<Result<Change, EffectError>> {
+    async fn scripted(
+        &self,
+        action: &Action,
+        run: &RunContext,
+    ) -> Option<Result<Change, EffectError>> {
+        if let Some(change) = file::change(&self.site, action, run).await {
+            return Some(change);
+        }
         Some(match action {
-            Action::TakeLease { holder } => lease::take(self.site, holder, run.run),
-            Action::GiveLeaseBack { holder } => lease::give_back(self.site, holder),
+            Action::Systemd { verb, unit } => unit::change(*verb, unit),
+            Action::TakeLease { holder } => lease::take(&self.site, holder, run.run),
+            Action::GiveLeaseBack { holder } => lease::give_back(&self.site, holder),
             Action::SetSysctl { key, value } => system::set_sysctl(key, value),
             Action::SwapOff {} => Ok(system::swap_off()),
             Action::LoadModule { name } => system::load_module(name),
@@ -75,17 +98,17 @@ impl HostChange<'_> {
             Action::SetDrain { port, drained } => {
                 Ok(Change::new("drain of HAProxy", drain::set(*port, *drained)))
             }
-            Action::Stamp { name, value } => mark::stamp(self.site, name, value),
-            Action::RemoveStamp { name } => mark::remove_stamp(self.site, name),
-            Action::Mark(record) => mark::mark(self.site, record),
-            Action::Unmark(urn) => mark::unmark(self.site, urn),
+            Action::Stamp { name, value } => mark::stamp(&self.site, name, value),
+            Action::RemoveStamp { name } => mark::remove_stamp(&self.site, name),
+            Action::Mark(record) => mark::mark(&self.site, record),
+            Action::Unmark(urn) => mark::unmark(&self.site, urn),
             _ => return None,
         })
     }
 
     /// Actions of the host's Docker engine.
     async fn engine(&self, action: &Action, run: &RunContext) -> Result<(), EffectError> {
-        let site = self.site;
+        let site = &self.site;
         container::fence(site, run).await?;
         match action {
             Action::ShipImage { reference, users } => {

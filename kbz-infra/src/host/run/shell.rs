@@ -1,12 +1,13 @@
-//! One change of a host by one script, and what its exit code means.
+//! Changes of a host by one script, and what its exit code means.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::said;
 use crate::diag::error_chain;
-use crate::effect::{EffectError, RunContext};
+use crate::effect::{EffectError, Halt, RunContext};
 use crate::host::read::HostSite;
 use crate::host::registry::{self, Registry};
 use crate::host::shell::NulByte;
@@ -76,6 +77,30 @@ impl Change {
         self
     }
 
+    /// Several as one: each in a shell of its own, with its own part of the input, and none after one
+    /// that fails; then the output is how many are done.
+    fn joined(parts: &[Self]) -> Self {
+        let mut script = String::new();
+        for (done, part) in parts.iter().enumerate() {
+            // What a part says besides its complaint is of no use to anybody.
+            let Self {
+                script: part,
+                stdin,
+                ..
+            } = part;
+            let length = stdin.len();
+            let _ = write!(
+                script,
+                "head -c {length} | (\n{part}\n) >/dev/null || {{ code=$?; echo {done}; exit $code; }}\n"
+            );
+        }
+        let inputs: Vec<&[u8]> = parts.iter().map(|part| part.stdin.as_ref()).collect();
+        let deadlines = parts.iter().map(|part| part.deadline);
+        Self::new("changes", script)
+            .stdin(inputs.concat())
+            .within(deadlines.sum())
+    }
+
     /// Lets the script take as long as a service may.
     pub(super) fn long(mut self) -> Self {
         self.deadline = LONG;
@@ -99,11 +124,32 @@ impl Change {
         site: &HostSite,
         run: &RunContext,
     ) -> Result<Output, EffectError> {
+        let what = self.what.clone();
+        let output = self.sent(site, run).await?;
+        judge(&what, site, run, output)
+    }
+
+    async fn sent(self, site: &HostSite, run: &RunContext) -> Result<Output, EffectError> {
         let exec = Exec::new(self.text(&site.registry, run.run), self.deadline).stdin(self.stdin);
         let output = site.transport.exec(exec).await;
-        let output = output.map_err(|error| unreachable(site, &error))?;
-        judge(&self.what, site, run, output)
+        output.map_err(|error| unreachable(site, &error))
     }
+}
+
+/// Carries several changes of a host out by one exec, in order, and ends at the first that fails.
+pub(super) async fn run_all(
+    changes: Vec<Change>,
+    site: &HostSite,
+    run: &RunContext,
+) -> Result<(), Halt> {
+    let output = Change::joined(&changes).sent(site, run).await;
+    let output = output.map_err(Halt::at_once)?;
+    // A host may say anything.
+    let done: usize = output.text().trim().parse().unwrap_or(0);
+    let done = done.min(changes.len().saturating_sub(1));
+    let what = changes.get(done).map_or("", |change| &change.what);
+    let judged = judge(what, site, run, output);
+    judged.map(drop).map_err(|error| Halt { done, error })
 }
 
 /// What the exit code says.
@@ -154,4 +200,82 @@ pub(super) fn unreachable(site: &HostSite, error: &TransportError) -> EffectErro
 /// An argument that no shell can be told.
 pub(super) fn unspeakable(error: &NulByte) -> EffectError {
     said::failed("the command", error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::process::{Command, Output, Stdio};
+
+    use super::*;
+
+    /// What a shell makes of changes that go together, the fence left out.
+    fn sh(changes: &[Change]) -> Output {
+        let joined = Change::joined(changes);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a script is tried in a real shell"
+        )]
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{FUNCTIONS}{}", joined.script)]);
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut shell = shell.stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = shell.stdin.take().unwrap();
+        input.write_all(&joined.stdin).unwrap();
+        drop(input);
+        shell.wait_with_output().unwrap()
+    }
+
+    fn told(changes: &[Change]) -> (Option<i32>, String, String) {
+        let output = sh(changes);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    }
+
+    fn change(script: &str, stdin: &'static str) -> Change {
+        Change::new("x", script).stdin(stdin)
+    }
+
+    #[test]
+    fn each_change_reads_its_own_input_and_has_variables_of_its_own() {
+        let read = "echo said; echo \"$x$(cat)\" >&2; x=other";
+        let changes = [
+            change(read, "one"),
+            change(read, ""),
+            change(read, "three\n"),
+        ];
+        assert_eq!(
+            told(&changes),
+            (Some(0), String::new(), "one\n\nthree".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_first_that_fails_is_the_last_and_tells_how_many_are_done() {
+        let changes = [
+            change("cat >&2", "one"),
+            change(
+                "trap 'echo swept >&2' EXIT; cat >&2; moved 'it is gone'",
+                "two",
+            ),
+            change("echo three >&2", ""),
+        ];
+        let expected = (
+            Some(76),
+            "1".to_owned(),
+            "onetwoit is gone\nswept".to_owned(),
+        );
+        assert_eq!(told(&changes), expected);
+        assert_eq!(told(&changes[1..]).1, "0");
+    }
+
+    #[test]
+    fn they_may_take_as_long_as_all_of_them() {
+        let joined = Change::joined(&[change("", ""), change("", "").long()]);
+        assert_eq!(joined.deadline, SHORT + LONG);
+    }
 }

@@ -1,24 +1,17 @@
 //! systemd: each verb waits until systemd is done, and a failure shows the unit's last words.
 
 use super::shell::{Change, unspeakable};
-use crate::effect::{EffectError, RunContext, UnitVerb};
-use crate::host::read::HostSite;
+use crate::effect::{EffectError, UnitVerb};
 use crate::host::shell;
 
 /// How much of the journal explains a failure.
 const JOURNAL: u32 = 20;
 
 /// Tells systemd what to do with `unit`.
-pub(super) async fn run(
-    site: &HostSite,
-    verb: UnitVerb,
-    unit: &str,
-    run: &RunContext,
-) -> Result<(), EffectError> {
+pub(super) fn change(verb: UnitVerb, unit: &str) -> Result<Change, EffectError> {
     let quoted = shell::quote(unit).map_err(|error| unspeakable(&error))?;
     let what = format!("systemctl {} {unit}", word(verb));
-    let change = Change::new(what, script(verb, &quoted)).long();
-    change.run(site, run).await.map(drop)
+    Ok(Change::new(what, script(verb, &quoted)).long())
 }
 
 fn word(verb: UnitVerb) -> &'static str {
