@@ -17,6 +17,7 @@ mod drift;
 mod error;
 mod live;
 mod looked;
+mod marks;
 mod memory;
 pub mod preview;
 mod recovery;

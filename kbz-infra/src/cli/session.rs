@@ -8,18 +8,17 @@ use std::time::Instant;
 use super::checked::{Checked, checked};
 use super::error::Failed;
 use super::looked::Looked;
+use super::marks::{self, Marks};
 use super::memory;
 use super::rehearsal::{Rehearsal, Rehearsed, RehearsedBalancer, RehearsedHost};
 use super::timings::{Phase, Timings};
-use crate::diag::{Finding, Report};
 use crate::effect::Record;
 use crate::effect::{Action, Effect, Interpreter};
 use crate::graph::Graph;
-use crate::ident::{Digest, HostName, StackName, Urn};
+use crate::ident::{HostName, StackName, Urn};
 use crate::observe::{follow_up, observe};
-use crate::plan::{Plan, Planner, Request, Selection, probes, searches};
-use crate::primitive::{addresses, marked};
-use crate::probe::{Observation, Outage, Probe, Reading, Registry, Seen, Site};
+use crate::plan::{Plan, Planner, Request, Selection, by_mark, probes, searches};
+use crate::probe::{Observation, Probe, Registry, Seen, Site};
 use crate::program::{
     BaseImages, Environment, EnvironmentKind, Environments, ImageBase, Overrides, Program,
     Settings, Stack,
@@ -124,21 +123,17 @@ impl Session {
         let mut asked = probes(&self.graph, &self.hosts(), remembered);
         asked.extend(left.into_iter().flat_map(Recovery::probes));
         let known = |urn: &Urn| self.graph.node(urn).is_some() || remembered.contains_key(urn);
-        let looking = async {
-            let observation = observe(interpreter, asked, &heard).await;
-            follow_up(interpreter, observation, &known, &heard).await
-        };
-        let marks = async {
-            if remembered.is_empty() {
-                self.marked(interpreter).await
-            } else {
-                Marks::default()
-            }
-        };
-        let (observation, marks) = tokio::join!(looking, marks);
+        if remembered.is_empty() {
+            asked.extend(marks::asked(&self.graph, &self.environment));
+        }
+        let observation = observe(interpreter, asked, &heard).await;
+        let observation = follow_up(interpreter, observation, &known, &heard).await;
         let elapsed = begun.elapsed();
         self.timings.over(Phase::Observed, begun);
-        let (declared, unknown) = self.by_mark(marks);
+        let (marks, observation) = Marks::taken_from(observation);
+        let found = marks.found.iter().cloned();
+        let (declared, unknown) = by_mark(&self.graph, &self.program.vault, found);
+        let unknown = marks.unknown(unknown);
         let remembered = if remembered.is_empty() {
             &declared
         } else {
@@ -152,68 +147,11 @@ impl Session {
         Ok(looked)
     }
 
-    /// What bears the stack's mark where no registry notes it: wherever the program declares
-    /// something, and in the project whose API the environment names.
+    /// What bears the stack's mark where no registry notes it.
     pub(super) async fn marked(&self, interpreter: &Arc<dyn Interpreter>) -> Marks {
-        let declared = self.graph.in_order();
-        let probes = declared.flat_map(|(_, node)| node.resource.probes());
-        let sites: BTreeSet<Site> = probes.map(|probe| probe.site).collect();
-        // A lab and a model have a project of their own.
-        let hosts = self.environment.kind == EnvironmentKind::Hosts;
-        let project = !hosts || self.environment.hetzner.is_some();
-        let project = project.then_some(&Site::Hetzner);
-        let asked = marked(self.graph.stack(), sites.iter().chain(project));
         let heard = |event| self.timings.observed(&event);
-        let seen = observe(interpreter, asked, &heard).await;
-        let mut marks = Marks::default();
-        for (probe, seen) in seen.iter() {
-            match seen {
-                Seen::Read(Reading::Marked(found)) => marks.found.extend(addresses(found)),
-                // A cluster that is silent is told with what is declared to live in it.
-                Seen::Unreachable(outage) if probe.site == Site::Hetzner => {
-                    marks.silent = Some(outage.clone());
-                }
-                Seen::Read(_) | Seen::Unreachable(_) => {}
-            }
-        }
-        marks
-    }
-
-    /// Of what was found by its mark, what is declared, as it is to be remembered, and the rest.
-    fn by_mark(&self, marks: Marks) -> (BTreeMap<Urn, Record>, Marks) {
-        let mut declared = BTreeMap::new();
-        let mut unknown = Marks {
-            silent: marks.silent,
-            ..Marks::default()
-        };
-        for urn in marks.found {
-            let Some(node) = self.graph.node(&urn) else {
-                unknown.found.insert(urn);
-                continue;
-            };
-            let record = Record {
-                // What it was made to be is forgotten.
-                goal: self.program.vault.keyed(&Digest::of("")),
-                removal: node.resource.removal().into(),
-                depends_on: self.all_dependencies(&urn),
-                protect: node.options.protect,
-                retain: node.options.retain_on_delete,
-                urn: urn.clone(),
-            };
-            declared.insert(urn, record);
-        }
-        (declared, unknown)
-    }
-
-    /// What an object depends on, near and far: what stands between may be remembered by nobody.
-    fn all_dependencies(&self, urn: &Urn) -> BTreeSet<Urn> {
-        let mut all = BTreeSet::new();
-        let mut near = vec![urn];
-        while let Some(urn) = near.pop() {
-            let fresh = self.graph.dependencies(urn).iter();
-            near.extend(fresh.filter(|urn| all.insert(Urn::clone(urn))));
-        }
-        all
+        let asked = marks::asked(&self.graph, &self.environment);
+        Marks::taken_from(observe(interpreter, asked, &heard).await).0
     }
 
     /// Reads the marks on the hosts, and nothing else.
@@ -341,33 +279,6 @@ impl Session {
                 .collect(),
             balancers: balancers.into_values().collect(),
         }
-    }
-}
-
-/// What bears the stack's mark where no registry notes it.
-#[derive(Debug, Default)]
-pub(super) struct Marks {
-    pub(super) found: BTreeSet<Urn>,
-    /// Why the load balancers of the project are not among it.
-    pub(super) silent: Option<Outage>,
-}
-
-impl Marks {
-    /// What is told of objects that neither the program nor anybody's memory knows.
-    pub(super) fn findings(&self) -> Report {
-        let told = self.found.iter().map(|urn| {
-            let what =
-                format!("{urn} bears the mark of this stack, and nobody knows what it is for");
-            Finding::warning("kbz::state::unknown", what).help(
-                "nothing is done to it: declare it to keep it, or drop it by hand; whether it was \
-                 to stay is forgotten with the state",
-            )
-        });
-        let silent = self.silent.iter().map(|outage| {
-            let what = format!("load balancers without a declaration would not be found: {outage}");
-            Finding::warning("kbz::state::unknown", what).help("run `state rebuild` once it does")
-        });
-        told.chain(silent).collect()
     }
 }
 

@@ -32,14 +32,18 @@ const READY: &str = "ready";
 /// What the command says where nothing listens.
 const NOBODY: &str = "nobody";
 
-/// A command that prints the one word of the answer, `nobody` where nothing listens, or nothing.
+/// A command that prints the one word of the answer, its last line; `nobody` where nothing listens,
+/// or nothing.
 pub(super) fn ask(port: u16, verb: Verb) -> String {
     let verb = verb.word();
+    // In bash alone: each program more would take as long as the question.
     let inner = format!(
         "exec 3<>/dev/tcp/127.0.0.1/{port} || {{ echo {NOBODY}; exit; }}; \
-         printf \"{verb} /drain HTTP/1.0\\r\\n\\r\\n\" >&3; cat <&3"
+         printf \"{verb} /drain HTTP/1.0\\r\\n\\r\\n\" >&3; \
+         while read -r line || [ -n \"$line\" ]; do last=$line; done <&3; echo \"${{last%$'\\r'}}\""
     );
-    format!("timeout 2 bash -c '{inner}' 2>/dev/null | tail -n 1 | tr -d '\\r'")
+    let inner = inner.replace('\'', r"'\''");
+    format!("timeout 2 bash -c '{inner}' 2>/dev/null")
 }
 
 /// What the word means. One that hangs, or is no HAProxy of this program, cannot be drained: that

@@ -5,6 +5,7 @@
 //! all that depends on it, and is left alone.
 
 mod alias;
+mod by_mark;
 mod drift;
 mod fate;
 mod forecast;
@@ -21,6 +22,7 @@ mod selection;
 mod step;
 
 pub use crate::resource::{Group, Leadership};
+pub use by_mark::by_mark;
 pub use forecast::{Cause, Forecast, Pause, Span, loss, searches};
 pub use memory::remembered;
 pub use planner::{Planner, Problem, probes};

@@ -34,3 +34,13 @@ pub fn addresses(found: &MarkedReading) -> impl Iterator<Item = Urn> + '_ {
         _ => None,
     })
 }
+
+/// How a person takes away what was found by its mark.
+pub fn by_hand(urn: &Urn) -> String {
+    let statement = |what: &str| format!("`DROP {what} \"{}\"`", urn.name().replace('"', "\"\""));
+    match urn.kind().as_str() {
+        PgRole::KIND => statement("ROLE"),
+        PgDatabase::KIND => statement("DATABASE"),
+        _ => "Hetzner's console".to_owned(),
+    }
+}

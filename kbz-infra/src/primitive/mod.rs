@@ -35,7 +35,7 @@ pub use hetzner_lb::HetznerLb;
 pub use image::{Image, ImageBuild};
 pub use in_service::InService;
 pub use kernel_module::KernelModule;
-pub use marked::{addresses, marked};
+pub use marked::{addresses, by_hand, marked};
 pub use patroni_config::{MemberRestart, PatroniConfig, RestartParameters};
 pub use pg::{PgDatabase, PgExtension, PgRole};
 pub use preflight::Preflight;

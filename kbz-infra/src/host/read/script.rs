@@ -261,14 +261,9 @@ impl Script {
             return Ok(());
         }
         let paths = shell::join(&self.directories)?;
+        line(body, format_args!("most={}", EntriesReading::MOST));
         line(body, format_args!("for path in {paths}; do"));
-        line(
-            body,
-            format_args!(
-                "put entries \"$path\n$([ ! -d \"$path\" ] || ls -A -- \"$path\" | head -n {})\"\ndone",
-                EntriesReading::MOST
-            ),
-        );
+        body.push_str(ENTRIES);
         Ok(())
     }
 
@@ -322,6 +317,22 @@ KBZ
 if [ $# -gt 0 ]; then
 put contents "$(printf '%s\n' "$@"; cat -- "$@" | base64 -w0; echo .)"
 fi
+"#;
+
+/// What is in a directory, hidden or not, by the shell alone. A name of two lines is two.
+const ENTRIES: &str = r#"found=
+if [ -d "$path" ]; then
+left=$most
+for entry in "$path"/..?* "$path"/.[!.]* "$path"/*; do
+[ -e "$entry" ] || [ -L "$entry" ] || continue
+[ "$left" -gt 0 ] || break
+found="$found
+${entry##*/}"
+left=$((left - 1))
+done
+fi
+put entries "$path$found"
+done
 "#;
 
 /// The nearest ancestor that exists, of each path.
