@@ -32,7 +32,7 @@ impl EntriesReading {
 /// A regular file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileReading {
-    /// SHA-256 of the content, as the host computed it.
+    /// SHA-256 of the content.
     pub digest: Digest,
     /// Bytes.
     pub size: u64,

@@ -117,8 +117,13 @@ impl<'a> Answers<'a> {
     }
 
     fn records(&self) -> Result<RegistryReading, String> {
-        let lines = self.frames.get("objects").unwrap_or_default().lines();
-        let lines = lines.filter(|line| !line.trim().is_empty());
+        let folder = self.registry.objects();
+        let lines = self.frames.get("files").unwrap_or_default().lines();
+        // `FOLDER/DIGEST.json:RECORD`
+        let lines = lines.filter_map(|line| {
+            let (_, record) = line.strip_prefix(&folder)?.split_once(".json:")?;
+            Some(record).filter(|record| !record.trim().is_empty())
+        });
         let entries: Result<Vec<Entry>, String> = lines.map(|line| self.entry(line)).collect();
         Ok(RegistryReading(entries?))
     }

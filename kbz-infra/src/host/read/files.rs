@@ -1,4 +1,4 @@
-//! What is at a path, from `stat`, `sha256sum`, `lsattr` and `base64`.
+//! What is at a path, from `stat`, `sha256sum`, `lsattr` and `tail`.
 
 use std::collections::BTreeMap;
 
@@ -83,18 +83,18 @@ impl<'a> Files<'a> {
     }
 
     fn file(&self, path: &str, stat: &Stat, wants_content: bool) -> Result<FileReading, String> {
-        let digest = self.hashes.get(path).copied();
-        let digest = digest.ok_or_else(|| format!("{path} could not be read"))?;
-        // Only the very bytes that were hashed: a file may change between two reads, and then the
-        // contents of all that follow lie elsewhere.
-        let content = self.contents.get(path).filter(|_| wants_content);
-        let content = content.filter(|bytes| Digest::of(bytes) == digest);
+        let content = self.contents.get(path);
+        let digest = match content {
+            Some(bytes) => Some(Digest::of(bytes)),
+            None => self.hashes.get(path).copied(),
+        };
+        let shown = content.filter(|_| wants_content);
         Ok(FileReading {
-            digest,
-            size: stat.size,
+            digest: digest.ok_or_else(|| format!("{path} could not be read"))?,
+            size: content.map_or(stat.size, |bytes| bytes.len() as u64),
             ownership: stat.ownership.clone(),
             immutable: self.immutable.contains(&path),
-            content: content.and_then(|bytes| String::from_utf8(bytes.clone()).ok()),
+            content: shown.and_then(|bytes| String::from_utf8(bytes.clone()).ok()),
         })
     }
 }
@@ -157,29 +157,50 @@ fn immutable(line: &str) -> Option<&str> {
     attributes.contains('i').then(|| path.trim_start())
 }
 
-/// Paths, a line each, and in the last line all their contents in base64, one after the other, each
-/// as long as `stat` says. A dot keeps the last line where all of them are empty.
-fn contents<'a>(payload: &'a str, stats: &BTreeMap<&str, Stat>) -> BTreeMap<&'a str, Vec<u8>> {
-    let whole = payload.strip_suffix('.');
-    let Some((paths, encoded)) = whole.and_then(|whole| whole.rsplit_once('\n')) else {
-        return BTreeMap::new();
-    };
-    let Ok(all) = BASE64.decode(encoded) else {
-        return BTreeMap::new();
-    };
-    let mut rest = all.as_slice();
+/// What begins the part of a file in what `tail` says, and what is between it and the one before.
+const HEAD: &str = "==> ";
+const HEAD_ENDS: &str = " <==\n";
+
+/// Contents as `tail -v` prints them, in base64: before each file a line with its path, between two
+/// an empty one. Each is as long as `stat` says, or, where it has changed meanwhile, as far as the
+/// next of the paths.
+fn contents<'a>(payload: &str, stats: &BTreeMap<&'a str, Stat>) -> BTreeMap<&'a str, Vec<u8>> {
+    let all = BASE64.decode(payload).unwrap_or_default();
     let mut contents = BTreeMap::new();
-    for path in paths.lines() {
-        let size = stats
+    let mut rest = headed(&all, stats);
+    while let Some((path, after)) = rest {
+        let told = stats
             .get(path)
             .and_then(|stat| usize::try_from(stat.size).ok());
-        let Some((content, after)) = size.and_then(|size| rest.split_at_checked(size)) else {
-            break;
-        };
-        contents.insert(path, content.to_vec());
-        rest = after;
+        let fits = |end: &usize| *end == after.len() || next_head(after, *end, stats).is_some();
+        let end = told.filter(fits).unwrap_or_else(|| {
+            let places = 0..after.len();
+            let mut heads = places.filter(|place| next_head(after, *place, stats).is_some());
+            heads.next().unwrap_or(after.len())
+        });
+        contents.insert(path, after[..end].to_vec());
+        rest = next_head(after, end, stats);
     }
     contents
+}
+
+/// The path that a text begins with, if it is one that was asked for, and what comes after.
+fn headed<'a, 't>(text: &'t [u8], stats: &BTreeMap<&'a str, Stat>) -> Option<(&'a str, &'t [u8])> {
+    let text = text.strip_prefix(HEAD.as_bytes())?;
+    let mut paths = stats.keys();
+    paths.find_map(|path| {
+        let after = text.strip_prefix(path.as_bytes())?;
+        Some((*path, after.strip_prefix(HEAD_ENDS.as_bytes())?))
+    })
+}
+
+/// The same for what comes after the content that ends at `end`.
+fn next_head<'a, 't>(
+    text: &'t [u8],
+    end: usize,
+    stats: &BTreeMap<&'a str, Stat>,
+) -> Option<(&'a str, &'t [u8])> {
+    headed(text.get(end..)?.strip_prefix(b"\n")?, stats)
 }
 
 /// The path, and a name a line.
@@ -207,20 +228,34 @@ mod tests {
     }
 
     #[test]
-    fn contents_that_do_not_fit_their_sizes_are_not_made_up() {
+    fn contents_are_as_long_as_they_were_or_end_at_the_next_path() {
         let lines = ["81a4 0 0 2 root root /a|", "81a4 0 0 3 root root /b|"];
         let stats: BTreeMap<&str, Stat> = lines.into_iter().filter_map(stat).collect();
-        let read = |bytes: &[u8]| {
-            let payload = format!("/a\n/b\n{}.", BASE64.encode(bytes));
-            let found = contents(&payload, &stats);
+        let read = |text: &str| {
+            let found = contents(&BASE64.encode(text), &stats);
             let shown = found
-                .values()
-                .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-            shown.collect::<Vec<_>>().join(" ")
+                .into_iter()
+                .map(|(path, bytes)| format!("{path} {}", String::from_utf8_lossy(&bytes)));
+            shown.collect::<Vec<_>>()
         };
-        assert_eq!(read(b"aabbb"), "aa bbb");
-        assert_eq!(read(b"aabb"), "aa");
-        assert_eq!(read(b""), "");
-        assert!(contents("/a\n/b\nYWE=", &stats).is_empty(), "cut short");
+        let (a, b) = ("==> /a <==\n", "==> /b <==\n");
+        assert_eq!(read(&format!("{a}aa\n{b}bbb")), ["/a aa", "/b bbb"]);
+        assert_eq!(read(&format!("{a}a\n{b}")), ["/a a", "/b "], "shorter now");
+        let longer = format!("{a}a\n==> /c <==\n\n{b}b\n\n");
+        assert_eq!(read(&longer), ["/a a\n==> /c <==\n", "/b b\n\n"]);
+        assert_eq!(read(a), ["/a "], "the second is gone");
+        assert_eq!(read(""), [""; 0]);
+        assert_eq!(read("==> /c <==\n"), [""; 0], "nobody asked for it");
+        assert!(contents("no base64", &stats).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_holds_the_head_of_another_is_told_by_its_length() {
+        let lines = ["81a4 0 0 13 root root /a|", "81a4 0 0 1 root root /b|"];
+        let stats: BTreeMap<&str, Stat> = lines.into_iter().filter_map(stat).collect();
+        let told = "==> /a <==\n\n==> /b <==\nx\n==> /b <==\ny";
+        let found = contents(&BASE64.encode(told), &stats);
+        assert_eq!(found["/a"], b"\n==> /b <==\nx");
+        assert_eq!(found["/b"], b"y");
     }
 }

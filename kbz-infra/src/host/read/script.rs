@@ -1,8 +1,9 @@
 //! The one script that asks a host everything.
 //!
-//! However many the questions, the host starts a handful of programs: one `stat`, one
-//! `sha256sum`, one `cat` of all contents, one `systemctl show`, one `grep` that prints every small
-//! file that matters, one `df`. It needs a POSIX shell, coreutils, grep and systemd, and changes nothing.
+//! However many the questions, the host starts a handful of programs: one `stat`, one `tail` of all
+//! contents, one `sha256sum` of the rest, one `systemctl show`, one `grep` that prints every small
+//! file that matters and the whole registry, one `df`. It needs a POSIX shell, coreutils, grep and
+//! systemd, and changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -187,13 +188,6 @@ impl Script {
         if self.firewall {
             body.push_str(FIREWALL);
         }
-        if let Some(objects) = &self.objects {
-            let objects = shell::quote(objects)?;
-            line(
-                &mut body,
-                format_args!("put objects \"$(cat {objects}/*.json 2>/dev/null)\""),
-            );
-        }
         if let Some(registries) = &self.registries {
             let registries = shell::quote(registries)?;
             line(
@@ -246,8 +240,13 @@ impl Script {
                 ),
             );
         }
-        if !self.files.is_empty() {
-            let files = shell::join(&self.files)?;
+        let mut files = shell::join(&self.files)?;
+        if let Some(objects) = &self.objects {
+            // One that is empty stands for itself, and there is no such file.
+            write!(files, " {}/*.json", shell::quote(objects)?)
+                .expect("writing to a String cannot fail");
+        }
+        if !files.is_empty() {
             line(
                 body,
                 format_args!("put files \"$(grep -asH '' -- {files})\""),
@@ -288,35 +287,29 @@ impl Script {
     }
 }
 
-/// `$@` holds the paths. A second `stat`, for its complaints, only where something is missing.
+/// `$@` holds the paths. A second `stat`, for its complaints, only where something is missing. Of a
+/// file that is told as a whole nobody needs the hash.
 const PATHS: &str = r#"if stats=$(stat -c '%f %u %g %s %U %G %n|' -- "$@" 2>/dev/null); then complaints=; else
 complaints=$(stat -- "$@" 2>&1 >/dev/null); fi
 put stat "$stats"
 put stat-complaints "$complaints"
-set --
-while IFS=' ' read -r mode uid gid size user group name; do
-case $mode in 8???) set -- "$@" "${name%|}" ;; esac
-done <<KBZ
-$stats
-KBZ
-if [ $# -gt 0 ]; then
-ask hashes sha256sum -- "$@"
-put attributes "$(lsattr -d -- "$@" 2>/dev/null)"
-fi
-set --
+nl='
+'
+regular= told= hashed=
 while IFS=' ' read -r mode uid gid size user group name; do
 case $mode in 8???) ;; *) continue ;; esac
-[ "$size" -le "$limit" ] || continue
 name=${name%|}
-case $want in *"
-$name
-"*) set -- "$@" "$name" ;; esac
+regular=$regular$nl$name
+case $want in *"$nl$name$nl"*) if [ "$size" -le "$limit" ]; then told=$told$nl$name; continue; fi ;; esac
+hashed=$hashed$nl$name
 done <<KBZ
 $stats
 KBZ
-if [ $# -gt 0 ]; then
-put contents "$(printf '%s\n' "$@"; cat -- "$@" | base64 -w0; echo .)"
-fi
+IFS=$nl; set -f
+set -- $hashed; [ $# -eq 0 ] || ask hashes sha256sum -- "$@"
+set -- $regular; [ $# -eq 0 ] || put attributes "$(lsattr -d -- "$@" 2>/dev/null)"
+set -- $told; [ $# -eq 0 ] || put contents "$(tail -v -c +1 -- "$@" | base64 -w0)"
+unset IFS; set +f
 "#;
 
 /// What is in a directory, hidden or not, by the shell alone. A name of two lines is two.
