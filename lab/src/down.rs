@@ -76,7 +76,7 @@ pub(crate) async fn down(
 ) -> Result<bool, DownError> {
     let lab = || name.clone();
     let engine_failed = |source| DownError::Engine { lab: lab(), source };
-    let engine = Engine::connect().await.map_err(engine_failed)?;
+    let engine = Engine::connect().map_err(engine_failed)?;
     let _lock = FileLock::acquire(&format!("lab-{name}"), events)
         .await
         .map_err(|source| DownError::Lock { lab: lab(), source })?;

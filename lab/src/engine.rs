@@ -6,7 +6,9 @@
 //! would be a lab elsewhere.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::errors::Error as Api;
 use bollard::exec::{CreateExecOptions, StartExecResults};
@@ -15,15 +17,15 @@ use bollard::query_parameters::{
     DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
     ListVolumesOptionsBuilder, LogsOptionsBuilder, UploadToContainerOptionsBuilder,
 };
-use bollard::{API_DEFAULT_VERSION, Docker};
 use futures::{StreamExt, TryStreamExt};
+use kbz_infra::host::local_docker;
 use thiserror::Error;
 
 /// The label that everything of a lab carries; its value is the lab's name.
 pub const LAB_LABEL: &str = "kbz.lab";
 
 /// Importing an image of several hundred megabytes is one request.
-const REQUEST_SECONDS: u64 = 1800;
+const REQUEST: Duration = Duration::from_mins(30);
 const DEFAULT_SOCKET: &str = "unix:///var/run/docker.sock";
 
 /// The engine did not do what it was asked.
@@ -148,7 +150,7 @@ pub struct Engine {
 
 impl Engine {
     /// Connects to the socket of `DOCKER_HOST` (`unix://` only), or the usual one.
-    pub async fn connect() -> Result<Self, EngineError> {
+    pub fn connect() -> Result<Self, EngineError> {
         let socket = std::env::var("DOCKER_HOST")
             .ok()
             .filter(|host| !host.is_empty())
@@ -157,13 +159,13 @@ impl Engine {
             return Err(EngineError::NotLocal { host: socket });
         };
         knock(path, &socket)?;
-        let connected = Docker::connect_with_unix(&socket, REQUEST_SECONDS, API_DEFAULT_VERSION);
-        let unreachable = |source| EngineError::Unreachable {
+        // Asked in no version of its API, an engine answers in its own: to be asked for that, it
+        // starts the programs that it is made of.
+        let docker = local_docker(Some(path)).map_err(|source| EngineError::Unreachable {
             socket: socket.clone(),
             source: Box::new(source),
-        };
-        let docker = connected.map_err(unreachable)?;
-        let docker = docker.negotiate_version().await.map_err(unreachable)?;
+        })?;
+        let docker = docker.with_timeout(REQUEST);
         Ok(Self { docker, socket })
     }
 

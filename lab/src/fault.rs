@@ -101,7 +101,7 @@ struct Target {
 
 /// Brings a fault about.
 pub(crate) async fn fault(lab: &LabName, host: &str, fault: &Fault) -> Result<(), FaultError> {
-    let engine = Engine::connect().await?;
+    let engine = Engine::connect()?;
     let target = find(&engine, lab, host).await?;
     match fault {
         Fault::Disconnect => disconnect(&engine, lab, &target).await?,

@@ -64,7 +64,7 @@ impl LabStatus {
 
 /// Looks at a lab.
 pub(crate) async fn status(name: &LabName) -> Result<LabStatus, EngineError> {
-    let engine = Engine::connect().await?;
+    let engine = Engine::connect()?;
     let containers = engine.containers(LAB_LABEL, Some(name.as_str())).await?;
     let looks = containers.into_iter().map(|container| {
         let role = container

@@ -100,7 +100,7 @@ pub(crate) async fn up(
 ) -> Result<LabAccess, UpError> {
     let started = Instant::now();
     spec.check()?;
-    let engine = Engine::connect().await.map_err(PreflightError::Engine)?;
+    let engine = Engine::connect().map_err(PreflightError::Engine)?;
     let _lock = FileLock::acquire(&format!("lab-{}", spec.name), events).await?;
     let mut run = Run::begin(&engine, spec, events).await?;
     let access = run.make(proof).await?;

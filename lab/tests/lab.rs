@@ -78,7 +78,7 @@ async fn a_lab_lives_and_leaves_nothing() {
     let _lock = lock_subnet(SUBNET.parse().unwrap(), &Events::silent())
         .await
         .unwrap();
-    let engine = Engine::connect().await.unwrap();
+    let engine = Engine::connect().unwrap();
     down(state).await;
 
     interrupted_up(state);

@@ -29,7 +29,7 @@ fn recipe(name: &str) -> Recipe {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_is_made_once_for_all_who_ask() {
-    let engine = Engine::connect().await.unwrap();
+    let engine = Engine::connect().unwrap();
     let built = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&built);
     let events = Events::new(move |event| {
@@ -60,7 +60,7 @@ async fn an_image_is_made_once_for_all_who_ask() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_given_up_image_leaves_nothing() {
-    let engine = Engine::connect().await.unwrap();
+    let engine = Engine::connect().unwrap();
     let working = Arc::new(Notify::new());
     let folders = Arc::new(Mutex::new(BTreeSet::new()));
     let (started, seen) = (Arc::clone(&working), Arc::clone(&folders));

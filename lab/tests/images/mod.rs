@@ -28,7 +28,7 @@ pub struct Bases {
 impl Bases {
     fn ensure() -> Self {
         let (debian, host) = tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let engine = Engine::connect().await.expect(
+            let engine = Engine::connect().expect(
                 "these tests need Docker: start dockerd, or point DOCKER_HOST at its socket",
             );
             let bundle = std::fs::read("/etc/ssl/certs/ca-certificates.crt").ok();
