@@ -147,6 +147,7 @@ pub enum Reason {
 
 /// What of a change somebody could say to stay as it is found: fields with their values, the
 /// content of a file by its digest. What holds a secret, or is not there at all, is not among it.
+/// Several values of one field are one: found with one more, it is found otherwise.
 pub fn found(reasons: &[Reason], details: &[Detail]) -> BTreeMap<String, String> {
     let text = details.iter().find_map(|detail| match detail {
         Detail::Text { old, .. } => Some(format!("sha256:{}", Digest::of(old))),
@@ -159,7 +160,13 @@ pub fn found(reasons: &[Reason], details: &[Detail]) -> BTreeMap<String, String>
             Some((name.to_owned(), old.to_owned()))
         }
     });
-    fields.collect()
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in fields {
+        all.entry(name)
+            .and_modify(|known| *known = format!("{known}, {value}"))
+            .or_insert(value);
+    }
+    all
 }
 
 impl Reason {

@@ -7,7 +7,7 @@ use kbz_infra::graph::Graph;
 use kbz_infra::ident::{HostName, Urn};
 use kbz_infra::plan::{Outcome, Plan, Planner, Request, remembered};
 use kbz_infra::prelude::*;
-use kbz_infra::primitive::{ClusterGate, Container, HetznerLb, Sysctl};
+use kbz_infra::primitive::{ClusterGate, Container, FirewallRule, HetznerLb, Sysctl};
 use kbz_infra::probe::{self, Probe};
 use kbz_infra::program::{Program, Settings};
 use kbz_infra::resource::{Reason, found};
@@ -248,6 +248,25 @@ fn a_unit_or_container_that_was_stopped_stays_so_while_the_rest_is_put_right() {
     );
     // And so is everything once nobody says otherwise.
     rig.up(&everything());
+}
+
+#[test]
+fn one_more_rule_than_those_that_were_adopted_is_drift() {
+    let mut rig = rig();
+    rig.up(&everything());
+    let allow = |port| {
+        let rule = FirewallRule::tcp(&app(), port);
+        rig.world
+            .change(|world| world.allow_traffic(&app(), rule.rule()));
+    };
+    [3306, 8080].into_iter().for_each(allow);
+    let (plan, _) = planned(&rig, &everything(), &Adopted::new());
+    let adopted = adoptable(&plan);
+    assert_eq!(left(&rig, &adopted), [""; 0]);
+    for port in [1111, 22222] {
+        allow(port);
+        assert_eq!(left(&rig, &adopted).len(), 1, "{port}");
+    }
 }
 
 #[test]
