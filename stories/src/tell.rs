@@ -116,6 +116,7 @@ impl<'a> Teller<'a> {
         let plain = Run::of(run.program.clone());
         let calm = self.calm.carry(&plain, request).await?;
         must_be_whole(&calm, true)?;
+        self.troubled.drop_by_hand(&calm.in_the_way);
         let told = self.troubled.carry(run, request).await?;
         if self.in_step {
             Self::same_plan(&calm, &told)?;

@@ -121,3 +121,18 @@ fn what_is_newly_protected_is_not_destroyed() {
         Act::Destroy(Run::of(protected)),
     ]));
 }
+
+/// The memory is lost, and only the owner of a database is declared again: when it goes,
+/// PostgreSQL says that it cannot, and once somebody has dropped the database it does.
+#[test]
+fn an_owner_of_a_database_that_nobody_knows_goes_after_it() {
+    for kind in [14, 15] {
+        let role = item(13, 0, &[]);
+        keeps_the_laws(&Story::of(vec![
+            Act::Up(Run::of(vec![item(kind, 0, &[]), item(kind, 1, &[])])),
+            Act::Forget,
+            Act::Up(Run::of(vec![role])),
+            Act::Up(Run::default()),
+        ]));
+    }
+}

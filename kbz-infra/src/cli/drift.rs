@@ -71,6 +71,8 @@ pub(super) struct Adopted<'a> {
     pub(super) fields: &'a BTreeMap<Urn, BTreeMap<String, String>>,
     /// What cannot, and what is otherwise with it.
     pub(super) refused: &'a BTreeMap<&'a Urn, Vec<&'a Reason>>,
+    /// What of it could stay but for another object, which waits for it.
+    pub(super) awaited: &'a BTreeMap<Urn, Urn>,
     /// The file that says so, where one was written.
     pub(super) file: Option<&'a str>,
 }
@@ -85,9 +87,7 @@ pub(super) fn adopted(plan: &Plan, told: &Adopted<'_>, style: Style) -> String {
         if told.fields.contains_key(&step.urn) {
             rows.extend(as_program(step));
         } else if let Some(reasons) = told.refused.get(&step.urn) {
-            let why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-            let text = format!("{} cannot stay so: {}", title(&step.urn), why.join(", "));
-            rows.push(Row::check(false, text).place(declared(step)));
+            rows.extend(refused(step, reasons, told.awaited.get(&step.urn)));
         }
     }
     rows.push(Row::default());
@@ -107,11 +107,37 @@ pub(super) fn adopted(plan: &Plan, told: &Adopted<'_>, style: Style) -> String {
     screen(&rows, style)
 }
 
+/// Why something cannot stay as it is found; where it is not there, what the program would have to
+/// say instead.
+fn refused(step: &Step, reasons: &[&Reason], awaited_by: Option<&Urn>) -> Vec<Row> {
+    let mut why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    why.extend(awaited_by.map(|urn| format!("and {} waits for it", title(urn))));
+    let text = format!("{} cannot stay so: {}", title(&step.urn), why.join(", "));
+    let mut rows = vec![Row::check(false, text).place(declared(step))];
+    if step.op == Op::Create {
+        rows.push(Row::text(without(step)).indent(2));
+    }
+    rows
+}
+
+/// The change of the program for an object that is to stay away.
+fn without(step: &Step) -> String {
+    let whose = match &step.parent {
+        Some(component) => format!(
+            "the declaration of {}, which it is part of,",
+            title(component)
+        ),
+        None => "its declaration".to_owned(),
+    };
+    let (place, urn) = (declared(step), &step.urn);
+    format!("to keep it so, take out {whose} at {place}, then `state rm '{urn}'`")
+}
+
 /// A step read the other way: what the program would have to say for it to be none.
 fn as_program(step: &Step) -> Vec<Row> {
     let mut rows = vec![Row::change(Op::Adopt, title(&step.urn)).place(declared(step))];
     for reason in &step.reasons {
-        if let Reason::Field { name, old, new } = reason {
+        if let Some((name, old, new)) = reason.as_field() {
             rows.push(Row::text(format!("{name}  {new} → {old}")).indent(2));
         }
     }

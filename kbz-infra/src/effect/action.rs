@@ -34,6 +34,51 @@ impl Effect {
     pub fn on(host: &HostName, action: Action) -> Self {
         Self::new(Site::Host(host.clone()), action)
     }
+
+    /// Whether something serves once it has happened that may not have served before.
+    pub fn brings_into_service(&self) -> bool {
+        use Action as A;
+        match &self.action {
+            A::Systemd { verb, .. } => matches!(verb, UnitVerb::Start | UnitVerb::Restart),
+            A::StartContainer { .. } => true,
+            A::SetDrain { drained, .. } => !drained,
+            A::ChangeLoadBalancer { change, .. } => change.brings_into_service(),
+            A::WriteFile { .. }
+            | A::SetFileAttributes { .. }
+            | A::RemoveFile { .. }
+            | A::MakeDirectory { .. }
+            | A::RemoveDirectory { .. }
+            | A::SetSysctl { .. }
+            | A::SwapOff {}
+            | A::LoadModule { .. }
+            | A::AllowTraffic(_)
+            | A::RevokeTraffic(_)
+            | A::EnableFirewall {}
+            | A::BuildImage(_)
+            | A::ShipImage { .. }
+            | A::RemoveImage { .. }
+            | A::CreateContainer(_)
+            | A::RemoveContainer { .. }
+            | A::Reboot { .. }
+            | A::Stamp { .. }
+            | A::RemoveStamp { .. }
+            | A::Mark(_)
+            | A::Unmark(_)
+            | A::TakeLease { .. }
+            | A::GiveLeaseBack { .. }
+            | A::SetRole(_)
+            | A::DropRole { .. }
+            | A::SetDatabase(_)
+            | A::DropDatabase { .. }
+            | A::SetExtension { .. }
+            | A::DropExtension { .. }
+            | A::PatchDcs { .. }
+            | A::Switchover { .. }
+            | A::RestartMember { .. }
+            | A::DeleteLoadBalancer { .. }
+            | A::Gate(_) => false,
+        }
+    }
 }
 
 /// Everything that can be done. Each action is idempotent: done twice, it is as done once.

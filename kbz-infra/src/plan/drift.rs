@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::order::following;
 use super::step::{Outcome, Plan, Step};
-use crate::effect::Record;
+use crate::effect::{Effect, Record};
 use crate::ident::Urn;
 use crate::resource::{Change, Options, Reason, found};
 
@@ -33,6 +34,31 @@ impl Plan {
         }
         pending
     }
+
+    /// What this plan brings into service and others wait for, each with one that does: its gate
+    /// stays closed, or it cannot be reached, in the plan `kept`, which leaves as it is found what
+    /// can be. So it cannot stay as it is found: no `up` would come to its end.
+    pub fn awaited(&self, kept: &Plan) -> BTreeMap<Urn, Urn> {
+        let unmet = kept.steps.iter().filter(|step| is_unmet(step));
+        let stuck = kept.stuck.iter().map(|stuck| &stuck.urn);
+        let left: BTreeSet<&Urn> = unmet.map(|step| &step.urn).chain(stuck).collect();
+        let brings = |step: &&Step| step.effects.iter().any(Effect::brings_into_service);
+        let bringing = self.steps.iter().filter(brings);
+        let awaited = bringing.filter_map(|step| {
+            let mut after = following(&BTreeSet::from([step.id]), &self.steps);
+            after.remove(&step.id);
+            let waits = |other: &&Step| after.contains(&other.id) && left.contains(&other.urn);
+            let waiting = self.steps.iter().find(waits)?;
+            Some((step.urn.clone(), waiting.urn.clone()))
+        });
+        awaited.collect()
+    }
+}
+
+/// Whether a step waits for a condition that does not hold.
+fn is_unmet(step: &Step) -> bool {
+    let mut reasons = step.reasons.iter();
+    reasons.any(|reason| matches!(reason, Reason::Unmet { .. }))
 }
 
 fn is_of_an_object(step: &Step) -> bool {

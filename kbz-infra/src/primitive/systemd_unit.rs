@@ -8,6 +8,10 @@
 //! the unit reads it again. A unit's own file is read again by systemd; whether somebody
 //! restarted the unit with the changed one in between is not known, and it goes on.
 //!
+//! Whether it runs (`state`) and starts at boot (`enabled`) are its fields, which can be ignored or
+//! adopted. A unit that is left stopped is started for nothing that it uses, and counts as stopped:
+//! what waits for it goes on waiting.
+//!
 //! The unit's file is a [`File`](super::File) of its own.
 
 use std::collections::BTreeSet;
@@ -110,32 +114,30 @@ impl SystemdUnit {
         Ok(context.ask(&self.site(), &self.stamp(what))?.0.as_ref() != Some(in_use))
     }
 
+    /// What makes the unit enabled, and running with what it uses now.
     fn start(
         &self,
         found: &UnitReading,
         context: &Context<'_>,
     ) -> Result<Option<Change>, PlanError> {
+        let active = found.active == "active";
+        if found.exists() && !active && context.ignores(Reason::STATE) {
+            return Ok(self.at_rest(found, context));
+        }
         let restart_with = in_use(context, &self.restart_on);
         let reload_with = in_use(context, &self.reload_on);
-        let rewritten =
-            |used: &BTreeSet<Urn>| used.iter().any(|urn| context.upstream().will_change(urn));
         let restart = self.is_stale(context, RESTART, restart_with.as_ref())?
             || self
                 .restart_on
                 .iter()
                 .any(|urn| context.upstream().will_be_made(urn));
         // Whoever changed a file by hand may have made the service read it.
-        let reload =
-            self.is_stale(context, RELOAD, reload_with.as_ref())? || rewritten(&self.reload_on);
-        let reread = found.stale || restart || rewritten(&self.restart_on);
-        let enabled = matches!(found.enabled.as_str(), "enabled" | "static" | "generated");
-        let active = found.active == "active";
-        let mut reasons = Vec::new();
-        let mut effects = Vec::new();
-        if !enabled {
-            reasons.push(Reason::field("enabled", or_none(&found.enabled), "enabled"));
-            effects.push(self.systemd(UnitVerb::Enable));
-        } else if reread {
+        let reload = self.is_stale(context, RELOAD, reload_with.as_ref())?
+            || rewritten(&self.reload_on, context);
+        let reread = found.stale || restart || rewritten(&self.restart_on, context);
+        let (mut reasons, mut effects) = self.enable(found, context);
+        let enabled = reasons.is_empty();
+        if enabled && reread {
             effects.push(self.systemd(UnitVerb::DaemonReload));
         }
         let mut impact = Impact::None;
@@ -153,11 +155,7 @@ impl SystemdUnit {
             effects.push(self.systemd(UnitVerb::Reload));
             impact = Impact::Reload;
         } else if reread && enabled {
-            reasons.push(Reason::field(
-                "systemd knows",
-                "another unit file",
-                "this one",
-            ));
+            reasons.push(reread_by_systemd());
         }
         if reasons.is_empty() {
             return Ok(None);
@@ -167,50 +165,64 @@ impl SystemdUnit {
             let name = self.stamp(what).name;
             effects.push(Effect::on(&self.host, Action::Stamp { name, value }));
         }
-        let op = if found.exists() {
-            Op::Update
-        } else {
-            Op::Create
-        };
-        Ok(Some(Change {
-            op,
-            reasons,
-            impact,
-            effects,
-            details: Vec::new(),
-        }))
+        Ok(Some(changed(found, reasons, impact, effects)))
     }
 
-    fn stop(&self, found: &UnitReading) -> Option<Change> {
+    /// What enables the unit, with the reason.
+    fn enable(&self, found: &UnitReading, context: &Context<'_>) -> (Vec<Reason>, Vec<Effect>) {
+        let enabled = matches!(found.enabled.as_str(), "enabled" | "static" | "generated");
+        if enabled || found.exists() && context.ignores(ENABLED) {
+            return (Vec::new(), Vec::new());
+        }
+        let reason = Reason::field(ENABLED, or_none(&found.enabled), "enabled");
+        (vec![reason], vec![self.systemd(UnitVerb::Enable)])
+    }
+
+    /// What is done of a unit that is left stopped: systemd knows its present file, so that whoever
+    /// starts it starts that. Its stamps stay those of its last start, for nobody knows what it
+    /// will have read: found running again, it is restarted where they tell of something else.
+    fn at_rest(&self, found: &UnitReading, context: &Context<'_>) -> Option<Change> {
+        let (mut reasons, mut effects) = self.enable(found, context);
+        if reasons.is_empty() {
+            if found.stale {
+                reasons.push(reread_by_systemd());
+            } else if rewritten(&self.restart_on, context) {
+                reasons.extend(stale(&self.restart_on, context));
+            }
+            effects.push(self.systemd(UnitVerb::DaemonReload));
+        }
+        (!reasons.is_empty()).then(|| changed(found, reasons, Impact::None, effects))
+    }
+
+    /// What keeps the unit stopped and disabled.
+    fn stop(&self, found: &UnitReading, context: &Context<'_>) -> Option<Change> {
         let active = matches!(found.active.as_str(), "active" | "activating" | "reloading");
-        let enabled = found.enabled == "enabled";
-        if !found.exists() || (!active && !enabled) {
+        let runs = active && !context.ignores(Reason::STATE);
+        let enabled = found.enabled == "enabled" && !context.ignores(ENABLED);
+        if !found.exists() || (!runs && !enabled) {
             return None;
         }
         let mut reasons = Vec::new();
-        if active {
-            reasons.push(Reason::field("active", &found.active, "inactive"));
+        let mut effects = Vec::new();
+        if runs {
+            reasons.push(Reason::field(Reason::STATE, &found.active, "inactive"));
         }
         if enabled {
-            reasons.push(Reason::field("enabled", &found.enabled, "disabled"));
+            reasons.push(Reason::field(ENABLED, &found.enabled, "disabled"));
         }
-        Some(Change {
-            op: Op::Update,
-            reasons,
-            impact: if active {
-                Impact::Restart
-            } else {
-                Impact::None
-            },
-            effects: vec![
-                self.systemd(UnitVerb::Stop),
-                self.systemd(UnitVerb::Disable),
-            ],
-            details: Vec::new(),
-        })
+        if !context.ignores(Reason::STATE) {
+            effects.push(self.systemd(UnitVerb::Stop));
+        }
+        if !context.ignores(ENABLED) {
+            effects.push(self.systemd(UnitVerb::Disable));
+        }
+        let impact = if runs { Impact::Restart } else { Impact::None };
+        Some(changed(found, reasons, impact, effects))
     }
 }
 
+/// The field that says whether the unit starts at boot.
+const ENABLED: &str = "enabled";
 /// The stamp of the last start.
 const RESTART: &str = "start";
 /// The stamp of the last reload.
@@ -237,7 +249,7 @@ impl Resource for SystemdUnit {
         let change = if self.running {
             self.start(found, context)?
         } else {
-            self.stop(found)
+            self.stop(found, context)
         };
         let goal = Digest::of_parts([self.name.as_str(), if self.running { "on" } else { "off" }]);
         Ok(Planned {
@@ -299,6 +311,36 @@ pub(super) fn in_use(context: &Context<'_>, used: &BTreeSet<Urn>) -> Option<Keye
         None => format!("{urn} unknown"),
     });
     Some(context.keyed(&Digest::of_parts(goals)))
+}
+
+fn changed(
+    found: &UnitReading,
+    reasons: Vec<Reason>,
+    impact: Impact,
+    effects: Vec<Effect>,
+) -> Change {
+    let op = if found.exists() {
+        Op::Update
+    } else {
+        Op::Create
+    };
+    Change {
+        op,
+        reasons,
+        impact,
+        effects,
+        details: Vec::new(),
+    }
+}
+
+/// Why systemd reads a unit's file again, and nothing else happens.
+fn reread_by_systemd() -> Reason {
+    Reason::field("systemd knows", "another unit file", "this one")
+}
+
+/// Whether something that a unit uses changes in the same plan.
+fn rewritten(used: &BTreeSet<Urn>, context: &Context<'_>) -> bool {
+    used.iter().any(|urn| context.upstream().will_change(urn))
 }
 
 fn or_none(state: &str) -> &str {

@@ -147,20 +147,54 @@ pub enum Reason {
 
 /// What of a change somebody could say to stay as it is found: fields with their values, the
 /// content of a file by its digest. What holds a secret, or is not there at all, is not among it.
+/// Several values of one field are one: found with one more, it is found otherwise.
 pub fn found(reasons: &[Reason], details: &[Detail]) -> BTreeMap<String, String> {
     let text = details.iter().find_map(|detail| match detail {
         Detail::Text { old, .. } => Some(format!("sha256:{}", Digest::of(old))),
         Detail::Note(_) => None,
     });
     let fields = reasons.iter().filter_map(|reason| match reason {
-        Reason::Field { name, old, .. } => Some((name.clone(), old.clone())),
         Reason::Content => Some((CONTENT.to_owned(), text.clone()?)),
-        _ => None,
+        reason => {
+            let (name, old, _) = reason.as_field()?;
+            Some((name.to_owned(), old.to_owned()))
+        }
     });
-    fields.collect()
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in fields {
+        all.entry(name)
+            .and_modify(|known| *known = format!("{known}, {value}"))
+            .or_insert(value);
+    }
+    all
 }
 
 impl Reason {
+    /// The name of the field that says whether something runs, for which
+    /// [`NotRunning`](Self::NotRunning) is the reason.
+    pub const STATE: &'static str = "state";
+
+    /// The field that differs, with what the world has of it and what is declared.
+    pub fn as_field(&self) -> Option<(&str, &str, &str)> {
+        match self {
+            Reason::Field { name, old, new } => Some((name, old, new)),
+            Reason::NotRunning { state } if !state.is_empty() => {
+                Some((Self::STATE, state, "running"))
+            }
+            Reason::Missing
+            | Reason::SecretField { .. }
+            | Reason::Content
+            | Reason::Unmarked
+            | Reason::Renamed { .. }
+            | Reason::Stale { .. }
+            | Reason::NotRunning { .. }
+            | Reason::LackingOn { .. }
+            | Reason::Unmet { .. }
+            | Reason::Undeclared
+            | Reason::Destroy => None,
+        }
+    }
+
     /// A field that differs.
     pub fn field(name: impl Into<String>, old: impl fmt::Display, new: impl fmt::Display) -> Self {
         Self::Field {

@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kbz_infra::effect::{Action, Record};
+use kbz_infra::effect::{Action, Condition, Gate, Record};
 use kbz_infra::graph::Graph;
-use kbz_infra::ident::Urn;
+use kbz_infra::ident::{HostName, Urn};
 use kbz_infra::plan::{Outcome, Plan, Planner, Request, remembered};
 use kbz_infra::prelude::*;
+use kbz_infra::primitive::{ClusterGate, Container, FirewallRule, HetznerLb, Sysctl};
+use kbz_infra::probe::{self, Probe};
 use kbz_infra::program::{Program, Settings};
-use kbz_infra::resource::found;
+use kbz_infra::resource::{Reason, found};
 
+use crate::cluster::{Postgres, members};
 use crate::drift::{HANDS, everything};
+use crate::groups;
 use crate::random::rig;
 use crate::rig::{Rig, host, shown, stack};
 
@@ -80,15 +84,22 @@ fn what_the_program_wants_otherwise_is_no_drift() {
 }
 
 /// The hands of which everything may stay as it is found.
-const MAY_STAY: [&str; 8] = [
+const MAY_STAY: [&str; 15] = [
     "file edited",
     "file's mode",
     "directory's mode",
     "sysctl set",
     "resolver edited",
     "rule added",
+    "container stopped",
     "container bent",
+    "service's container stopped",
+    "unit stopped",
+    "unit disabled",
     "role bent",
+    "target removed",
+    "service removed",
+    "power failed",
 ];
 
 #[test]
@@ -161,4 +172,196 @@ fn what_is_adopted_is_left_alone_when_the_rest_is_put_right() {
         .map(ToString::to_string)
         .collect();
     assert_eq!(reasons, ["its content differs"]);
+}
+
+fn app() -> HostName {
+    host("app-1")
+}
+
+const UNIT: &str = "service.service";
+
+fn unit() -> Urn {
+    Urn::on(SystemdUnit::KIND, &app(), UNIT)
+}
+
+fn plain() -> Urn {
+    Urn::on(Container::KIND, &app(), "plain")
+}
+
+/// Objects with the one field that they keep.
+fn adopting(fields: &[(Urn, &str, &str)]) -> Adopted {
+    let mut adopted = Adopted::new();
+    for (urn, name, value) in fields {
+        let fields = adopted.entry(urn.clone()).or_default();
+        fields.insert((*name).to_owned(), (*value).to_owned());
+    }
+    adopted
+}
+
+/// The steps of a plan for everything in which fields are adopted, each with its reasons.
+fn left(rig: &Rig, adopted: &Adopted) -> Vec<String> {
+    let (plan, _) = planned(rig, &everything(), adopted);
+    let steps = plan.steps.iter().map(|step| {
+        let reasons: Vec<String> = step.reasons.iter().map(ToString::to_string).collect();
+        format!("{}: {}", step.urn, reasons.join(", "))
+    });
+    steps.collect()
+}
+
+#[test]
+fn a_unit_or_container_that_was_stopped_stays_so_while_the_rest_is_put_right() {
+    let mut rig = rig();
+    rig.up(&everything());
+    rig.world.change(|world| {
+        world.stop_unit(&app(), UNIT);
+        world.disable_unit(&app(), UNIT);
+        world.bend_container(&app(), "service", |spec| spec.stop_grace = 1);
+        world.stop_container(&app(), "plain");
+        world.bend_container(&app(), "plain", |spec| spec.stop_grace = 1);
+    });
+    let stopped = adopting(&[(unit(), "state", "inactive"), (plain(), "state", "stopped")]);
+    let (plan, _) = planned(&rig, &everything(), &stopped);
+    assert_eq!(
+        left(&rig, &stopped),
+        [
+            "container@app-1:plain: stop_grace  1 → 10",
+            "container@app-1:service: stop_grace  1 → 10",
+            "unit@app-1:service.service: enabled  disabled → enabled",
+        ]
+    );
+    assert_eq!(rig.apply(&plan), BTreeMap::new());
+    for container in ["plain", "service"] {
+        let runs = rig
+            .world
+            .change(|world| world.is_running(&app(), container));
+        assert!(!runs, "{container}");
+    }
+    assert_eq!(left(&rig, &stopped), [""; 0]);
+    // Another state than the one that was found is put right.
+    let failed = adopting(&[(unit(), "state", "failed"), (plain(), "state", "paused")]);
+    assert_eq!(
+        left(&rig, &failed),
+        [
+            "container@app-1:plain: does not run (stopped)",
+            "unit@app-1:service.service: does not run (inactive)",
+        ]
+    );
+    // And so is everything once nobody says otherwise.
+    rig.up(&everything());
+}
+
+#[test]
+fn one_more_rule_than_those_that_were_adopted_is_drift() {
+    let mut rig = rig();
+    rig.up(&everything());
+    let allow = |port| {
+        let rule = FirewallRule::tcp(&app(), port);
+        rig.world
+            .change(|world| world.allow_traffic(&app(), rule.rule()));
+    };
+    [3306, 8080].into_iter().for_each(allow);
+    let (plan, _) = planned(&rig, &everything(), &Adopted::new());
+    let adopted = adoptable(&plan);
+    assert_eq!(left(&rig, &adopted), [""; 0]);
+    for port in [1111, 22222] {
+        allow(port);
+        assert_eq!(left(&rig, &adopted).len(), 1, "{port}");
+    }
+}
+
+#[test]
+fn a_balancer_keeps_what_was_adopted_of_it_alone() {
+    let mut rig = rig();
+    rig.up(&everything());
+    let entry = Urn::global(HetznerLb::KIND, "entry");
+    rig.world.change(|world| {
+        world.remove_target("entry", [10, 0, 0, 11].into());
+        world.remove_target("entry", [10, 0, 0, 12].into());
+        world.remove_service("entry", 5432);
+    });
+    let adopted = adopting(&[
+        (entry.clone(), "targets.10.0.0.12", "none"),
+        (entry.clone(), "services.5432", "none"),
+    ]);
+    let (plan, _) = planned(&rig, &everything(), &adopted);
+    let target = "hetzner-lb:entry: targets.10.0.0.11  none → 10.0.0.11";
+    assert_eq!(left(&rig, &adopted), [target]);
+    assert_eq!(rig.apply(&plan), BTreeMap::new());
+    assert_eq!(left(&rig, &adopted), [""; 0]);
+    let otherwise = adopting(&[(entry, "targets.10.0.0.12", "server 7")]);
+    assert_eq!(left(&rig, &otherwise).len(), 1);
+    rig.up(&everything());
+}
+
+/// A unit, a kernel parameter, and a gate that waits for both.
+fn served() -> Program {
+    let on = &app();
+    let mut stack = Stack::new(stack(), Settings::new("."));
+    let swappiness = stack.add(Sysctl::on(on, "vm.swappiness", 1));
+    let text = "[Service]\nExecStart=/usr/bin/sleep 1\n";
+    let file = stack.add(File::on(on, format!("/etc/systemd/system/{UNIT}")).content(text));
+    let unit = SystemdUnit::on(on, UNIT).restart_on([file.urn().clone()]);
+    let unit = stack.add(unit.depends_on(&file));
+    let name = UNIT.to_owned();
+    let gate = Gate {
+        probe: Probe::host(on, probe::Unit { name }),
+        condition: Condition::Running,
+        settle: 0,
+        deadline: 5,
+    };
+    let gate = ClusterGate::new("serves", gate).watching([unit.urn().clone()]);
+    stack.add(gate.depends_on(&unit).depends_on(&swappiness));
+    stack.finish().unwrap()
+}
+
+#[test]
+fn what_a_gate_waits_for_cannot_stay_stopped() {
+    let mut rig = rig();
+    rig.up(&served());
+    rig.world.change(|world| {
+        world.stop_unit(&app(), UNIT);
+        world.set_sysctl(&app(), "vm.swappiness", "60");
+    });
+    let (plan, _) = planned(&rig, &served(), &Adopted::new());
+    let (kept, _) = planned(&rig, &served(), &adoptable(&plan));
+    let gate = Urn::global(ClusterGate::KIND, "serves");
+    // Nothing takes the unit for running: its gate is closed, and stays so.
+    let unmet = |reason: &Reason| matches!(reason, Reason::Unmet { .. });
+    assert_eq!(kept.steps.len(), 1, "{}", shown(&kept));
+    assert!(kept.steps[0].reasons.iter().all(unmet));
+    assert_eq!(plan.awaited(&kept), [(unit(), gate)].into());
+    assert_eq!(rig.apply(&kept).len(), 1);
+    // What brings nobody into service may stay, whatever waits for it.
+    rig.up(&served());
+    rig.world.change(|world| world.disable_unit(&app(), UNIT));
+    let (plan, _) = planned(&rig, &served(), &Adopted::new());
+    let (kept, _) = planned(&rig, &served(), &adoptable(&plan));
+    assert!(kept.is_empty(), "{}", shown(&kept));
+    assert_eq!(plan.awaited(&kept), BTreeMap::new());
+}
+
+#[test]
+fn a_group_is_not_rolled_while_a_member_is_left_stopped() {
+    let nodes = members();
+    let mut rig = groups::rig(&nodes[0]);
+    let patroni = "patroni-docker.service";
+    rig.world
+        .change(|world| world.stop_unit(&nodes[2], patroni));
+    let unit = Urn::on(SystemdUnit::KIND, &nodes[2], patroni);
+    let stopped = adopting(&[(unit, "state", "inactive")]);
+    let (plan, _) = planned(&rig, &Postgres::new().program(), &stopped);
+    assert!(plan.is_empty(), "{}", shown(&plan));
+    let program = Postgres::new().image(2).program();
+    let (plan, _) = planned(&rig, &program, &stopped);
+    assert!(rig.is_proved(&plan, &program), "{}", shown(&plan));
+    let failed = rig.apply(&plan);
+    let first = failed.values().find(|why| !why.starts_with("waits for"));
+    assert!(
+        first.is_some_and(|why| why.starts_with("gate:pg before")),
+        "{failed:?}"
+    );
+    for (node, runs) in nodes.iter().zip([true, true, false]) {
+        let found = rig.world.change(|world| world.is_running(node, "patroni"));
+        assert_eq!(found, runs, "{node}");
+    }
 }

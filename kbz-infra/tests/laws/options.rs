@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use kbz_infra::effect::{Action, Condition, Gate, Removal};
 use kbz_infra::exec::{Cancel, Limits, Run};
 use kbz_infra::ident::{HostName, Urn};
+use kbz_infra::model::load_balancer;
 use kbz_infra::plan::{Plan, Request};
 use kbz_infra::prelude::*;
-use kbz_infra::primitive::PgRole;
+use kbz_infra::primitive::{Container, HetznerLb, Image, PgRole};
 use kbz_infra::probe::{self, Probe};
 use kbz_infra::program::{Program, Settings};
 use kbz_infra::resource::{Context, Op, PlanError, Planned};
-use kbz_infra::sim::Fault;
+use kbz_infra::sim::{Fault, Universe};
 use kbz_infra::state::Store;
 
 use crate::cluster::postgres;
@@ -363,4 +364,75 @@ fn options_of_a_component_are_those_of_its_parts_but_for_what_belongs_to_one() {
     let finding = &report.findings()[0];
     assert_eq!(finding.code.to_string(), "kbz::options::component");
     assert_eq!(finding.labels.len(), 1);
+}
+
+/// What the world looks like after a hand on what ignores drift of some fields, and whether `up`
+/// has anything to do.
+fn ignored(declare: impl Fn(&mut Stack), hand: impl FnOnce(&mut Universe)) -> (Rig, Plan) {
+    let program = stating(declare);
+    let mut rig = rig();
+    rig.up(&program);
+    rig.world.change(hand);
+    let plan = rig.plan(&program);
+    (rig, plan)
+}
+
+fn lines(plan: &Plan) -> Vec<String> {
+    let reasons = plan.steps.iter().flat_map(|step| &step.reasons);
+    reasons.map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_state_that_the_program_ignores_is_left_as_it_is_found() {
+    let unit = "service.service";
+    let declare = |stack: &mut Stack| {
+        let text = "[Service]\nExecStart=/usr/bin/sleep 1\n";
+        let file = File::on(&app(), format!("/etc/systemd/system/{unit}"));
+        let file = stack.add(file.content(text));
+        let service = SystemdUnit::on(&app(), unit).restart_on([file.urn().clone()]);
+        stack.add(service.depends_on(&file).ignore_changes(["state"]));
+        let image = stack.add(Image::on(&app(), "kbz/app:1"));
+        let container = Container::on(&app(), "app", "kbz/app:1").depends_on(&image);
+        stack.add(container.ignore_changes(["state"]));
+    };
+    // It is made and started all the same.
+    let (rig, plan) = ignored(declare, |_| {});
+    assert!(plan.is_empty(), "{}", shown(&plan));
+    assert!(rig.world.change(|world| world.is_running(&app(), "app")));
+    let (_, plan) = ignored(declare, |world| {
+        world.stop_unit(&app(), unit);
+        world.stop_container(&app(), "app");
+    });
+    assert!(plan.is_empty(), "{}", shown(&plan));
+    let (_, plan) = ignored(declare, |world| {
+        world.stop_unit(&app(), unit);
+        world.disable_unit(&app(), unit);
+        world.remove_container(&app(), "app");
+    });
+    assert_eq!(
+        lines(&plan),
+        ["enabled  disabled → enabled", "is not there"]
+    );
+}
+
+#[test]
+fn targets_and_services_that_the_program_ignores_are_left_as_they_are_found() {
+    let declare = |fields: &'static [&'static str]| {
+        move |stack: &mut Stack| {
+            let entry = HetznerLb::new("entry", "private", [10, 0, 0, 10].into());
+            let entry = entry.service(load_balancer::Service::tcp(5432, 5432));
+            let entry = entry.targets([[10, 0, 0, 11].into(), [10, 0, 0, 12].into()]);
+            stack.add(entry.ignore_changes(fields.iter().copied()));
+        }
+    };
+    let hand = |world: &mut Universe| {
+        world.remove_target("entry", [10, 0, 0, 11].into());
+        world.remove_target("entry", [10, 0, 0, 12].into());
+        world.remove_service("entry", 5432);
+    };
+    let (_, plan) = ignored(declare(&["targets", "services"]), hand);
+    assert!(plan.is_empty(), "{}", shown(&plan));
+    let (mut rig, plan) = ignored(declare(&["targets.10.0.0.12", "services.5432"]), hand);
+    assert_eq!(lines(&plan), ["targets.10.0.0.11  none → 10.0.0.11"]);
+    rig.up(&stating(declare(&["targets.10.0.0.12", "services.5432"])));
 }

@@ -8,14 +8,21 @@ use crate::saved::tune;
 const SYSCTL: &str = "sysctl@db-master-01:vm.swappiness";
 const WORLD: &str = ".kbz/sim/keybuzz/world.json";
 
+/// A hand in the modelled world.
+fn by_hand(folder: &Folder, hand: impl FnOnce(&mut Value)) {
+    let mut world: Value = serde_json::from_str(&folder.read(WORLD)).expect("a world");
+    hand(&mut world["world"]["world"]);
+    folder.write(WORLD, world.to_string());
+}
+
 /// A hand sets a kernel parameter of the modelled host.
 fn set_swappiness(folder: &Folder, value: &str) {
-    let mut world: Value = serde_json::from_str(&folder.read(WORLD)).expect("a world");
-    let host = &mut world["world"]["world"]["hosts"]["db-master-01"];
-    let found = &mut host["kernel"]["set"]["vm.swappiness"];
-    assert!(found.is_string(), "{found}");
-    *found = value.into();
-    folder.write(WORLD, world.to_string());
+    by_hand(folder, |world| {
+        let host = &mut world["hosts"]["db-master-01"];
+        let found = &mut host["kernel"]["set"]["vm.swappiness"];
+        assert!(found.is_string(), "{found}");
+        *found = value.into();
+    });
 }
 
 fn made() -> Folder {
@@ -76,20 +83,77 @@ fn drift_that_is_adopted_stays_until_it_is_found_otherwise() {
 #[test]
 fn what_cannot_stay_as_it_is_found_is_told_and_not_written() {
     let folder = made();
-    let mut world: Value = serde_json::from_str(&folder.read(WORLD)).expect("a world");
-    let host = &mut world["world"]["world"]["hosts"]["haproxy-01"];
-    let removed = host["docker"]["containers"]
-        .as_object_mut()
-        .and_then(|containers| containers.remove("pgbouncer"));
-    assert!(removed.is_some());
-    folder.write(WORLD, world.to_string());
+    by_hand(&folder, |world| {
+        let containers = &mut world["hosts"]["haproxy-01"]["docker"]["containers"];
+        let removed = containers
+            .as_object_mut()
+            .and_then(|containers| containers.remove("pgbouncer"));
+        assert!(removed.is_some());
+    });
     let refused = run(&folder, &["drift", "--adopt"], 1);
     assert!(
         refused.contains("cannot stay so: is not there"),
         "{refused}"
     );
     assert!(refused.contains("not adopted"), "{refused}");
+    let words: Vec<&str> = refused.split_whitespace().collect();
+    let cure = "to keep it so, take out the declaration of pgbouncer on haproxy-01, which it is part \
+                of, at stacks/keybuzz.rs:";
+    assert!(words.join(" ").contains(cure), "{refused}");
+    let forget = "then `state rm 'container@haproxy-01:pgbouncer'`";
+    assert!(refused.contains(forget), "{refused}");
     assert!(!folder.path("overrides.toml").exists());
+}
+
+#[test]
+fn a_unit_and_a_balancer_stay_as_they_are_found() {
+    let folder = made();
+    by_hand(&folder, |world| {
+        world["hosts"]["haproxy-01"]["units"]["haproxy-docker.service"]["enabled"] = false.into();
+        let services = &mut world["balancers"]["lb-haproxy"]["services"];
+        drop(services.as_array_mut().and_then(Vec::pop));
+    });
+    let adopted = run(&folder, &["drift", "--adopt"], 0);
+    for line in [
+        "enabled  enabled → disabled",
+        "services.6432  tcp 6432 to 6432",
+        "→ none",
+        "2 objects adopted",
+    ] {
+        assert!(adopted.contains(line), "{adopted}");
+    }
+    let written = folder.read("overrides.toml");
+    for line in ["\"enabled\" = \"disabled\"", "\"services.6432\" = \"none\""] {
+        assert!(written.contains(line), "{written}");
+    }
+    assert!(run(&folder, &["up"], 0).contains("✓ no changes"));
+}
+
+/// Its group would never be whole again, and no `up` would come to its end.
+#[test]
+fn what_serves_in_a_group_cannot_stay_stopped() {
+    let folder = made();
+    by_hand(&folder, |world| {
+        let host = &mut world["hosts"]["haproxy-01"];
+        host["units"]["haproxy-docker.service"]["active"] = "Inactive".into();
+        host["docker"]["containers"]["haproxy"]["running"] = Value::Null;
+        let targets = &mut world["balancers"]["lb-haproxy"]["targets"];
+        drop(targets.as_array_mut().and_then(Vec::pop));
+    });
+    let refused = run(&folder, &["drift", "--adopt"], 1);
+    let words: Vec<&str> = refused.split_whitespace().collect();
+    let refused = words.join(" ");
+    for line in [
+        "unit haproxy-docker.service on haproxy-01 cannot stay so: does not run (inactive), and \
+         gate lb-haproxy is healthy waits for it",
+        "hetzner-lb lb-haproxy cannot stay so: targets.10.0.0.12 none → 10.0.0.12, and gate \
+         lb-haproxy is healthy waits for it",
+    ] {
+        assert!(refused.contains(line), "{refused}");
+    }
+    assert!(!folder.path("overrides.toml").exists());
+    run(&folder, &["drift", "--revert"], 0);
+    run(&folder, &["preview", "--detailed-exitcode"], 0);
 }
 
 #[test]

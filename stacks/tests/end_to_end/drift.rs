@@ -124,8 +124,8 @@ pub(crate) fn is_seen_and_repaired(operator: &Operator) {
     }
     for seen in [
         "hetzner-lb lb-haproxy",
-        "target  none → 10.0.0.11",
-        "service  none → tcp 5433",
+        "targets.10.0.0.11  none → 10.0.0.11",
+        "services.5433  none → tcp 5433",
     ] {
         assert!(
             said.contains(seen),

@@ -65,6 +65,8 @@ struct Kept<'a> {
     head: Head<'a>,
     adopted: &'a BTreeMap<Urn, Fields>,
     refused: BTreeMap<&'a Urn, Vec<&'a Reason>>,
+    /// What of it could stay but for another object, which waits for it.
+    awaited: &'a BTreeMap<Urn, Urn>,
     /// The file that was written.
     file: Option<String>,
 }
@@ -199,15 +201,18 @@ impl Call<'_> {
             .map(|step| (step.urn.clone(), found(&step.reasons, &step.details)))
             .filter(|(_, fields)| !fields.is_empty())
             .collect();
-        // What the kinds cannot leave alone drifts still.
+        // What the kinds cannot leave alone drifts still, and so does what others wait for.
         let graph = session.graph.clone().adopting(adopted.clone());
         let observation = looked.observation.clone();
         let all = Selection::default();
-        let still = session.planned(&graph, observation, snapshot, Request::Up, &all)?;
-        let still = self.drifted(&still, snapshot, &[]);
-        adopted.retain(|urn, _| !still.contains(urn));
+        let kept = session.planned(&graph, observation, snapshot, Request::Up, &all)?;
+        let still = self.drifted(&kept, snapshot, &[]);
+        let mut awaited = plan.awaited(&kept.plan);
+        awaited.retain(|urn, _| drifted.contains(urn) && !still.contains(urn));
+        adopted.retain(|urn, _| !still.contains(urn) && !awaited.contains_key(urn));
+        // What only follows from what was adopted is over with it.
         let refused: BTreeMap<&Urn, Vec<&Reason>> = steps
-            .filter(|step| !adopted.contains_key(&step.urn))
+            .filter(|step| still.contains(&step.urn) || awaited.contains_key(&step.urn))
             .map(|step| (&step.urn, step.reasons.iter().collect()))
             .collect();
         let file = if options.print || adopted.is_empty() {
@@ -225,6 +230,7 @@ impl Call<'_> {
                 head: self.head("adopted", way),
                 adopted: &adopted,
                 refused,
+                awaited: &awaited,
                 file,
             })?);
             return Ok(code);
@@ -233,6 +239,7 @@ impl Call<'_> {
             title: format!("drift · {} · {}", session.graph.stack(), session.label()),
             fields: &adopted,
             refused: &refused,
+            awaited: &awaited,
             file: file.as_deref(),
         };
         Screen::result(&drawn_adoption(plan, &told, self.screen.result_style));

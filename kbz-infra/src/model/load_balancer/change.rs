@@ -162,6 +162,26 @@ impl LoadBalancerChange {
         }
     }
 
+    /// Whether connections find a way once it is done that they may not have found before.
+    pub fn brings_into_service(&self) -> bool {
+        match self {
+            Self::AttachToNetwork(_)
+            | Self::AddTarget { .. }
+            | Self::AddService { .. }
+            | Self::UpdateService { .. } => true,
+            Self::Create { .. }
+            | Self::Delete { .. }
+            | Self::SetLabels { .. }
+            | Self::ChangeType { .. }
+            | Self::SetPublicInterface { .. }
+            | Self::DetachFromNetwork { .. }
+            | Self::ChangeAlgorithm { .. }
+            | Self::RemoveTarget { .. }
+            | Self::DeleteService { .. }
+            | Self::SetDeleteProtection { .. } => false,
+        }
+    }
+
     /// Whether the change holds, may be done, or was planned for another world.
     ///
     /// It is asked before each attempt, so an attempt whose answer was lost is not repeated,

@@ -10,7 +10,8 @@
 //! - a systemd unit starts and stops it. Then this kind only makes the container, stopping the
 //!   unit before it takes an old one away; the unit's own resource restarts the unit, because it
 //!   uses the container (`restart_on`).
-//! - Docker starts it again by its restart policy. Then this kind starts it too.
+//! - Docker starts it again by its restart policy. Then this kind starts it too. Whether it runs is
+//!   its field `state`: one that is left stopped is not started, not even when it is made anew.
 //!
 //! The owner's mark, the label `kbz.stack`, is set and read by the interpreters; this kind adds
 //! the resource's address. All other labels are the declaration's.
@@ -187,7 +188,10 @@ impl Container {
         let name = self.spec.name.clone();
         effects.push(self.effect(Action::RemoveContainer { name, grace }));
         effects.push(self.effect(Action::CreateContainer(Box::new(goal))));
-        effects.extend(self.start());
+        // One that is left stopped is made anew, and not started.
+        if running || !context.ignores(Reason::STATE) {
+            effects.extend(self.start());
+        }
         Ok(Change {
             op: Op::Replace,
             reasons,
@@ -201,20 +205,23 @@ impl Container {
         })
     }
 
-    /// Starts a container that Docker should keep running, and that does not run.
-    fn revive(&self, context: &Context<'_>, running: bool) -> Option<Change> {
-        if running || context.ignores("state") {
-            return None;
-        }
-        Some(Change {
-            op: Op::Update,
-            reasons: vec![Reason::NotRunning {
-                state: "stopped".to_owned(),
-            }],
-            impact: Impact::None,
-            effects: vec![self.start()?],
-            details: Vec::new(),
+    /// Why a container that Docker should keep running is started.
+    fn idle(&self, context: &Context<'_>, running: bool) -> Option<Reason> {
+        let started = matches!(self.supervision, Supervision::Docker(_));
+        (started && !running && !context.ignores(Reason::STATE)).then(|| Reason::NotRunning {
+            state: "stopped".to_owned(),
         })
+    }
+
+    /// Starts a container that is as declared but for that it does not run.
+    fn revive(&self, idle: Reason) -> Change {
+        Change {
+            op: Op::Update,
+            reasons: vec![idle],
+            impact: Impact::None,
+            effects: self.start().into_iter().collect(),
+            details: Vec::new(),
+        }
     }
 
     fn change(
@@ -251,9 +258,11 @@ impl Container {
         let image = context.ask(&self.site(), &self.image_query())?;
         let mut reasons = drift::fields(context, spec, goal);
         reasons.extend(drift::retagged(context, spec, goal, image_id, image));
+        let idle = self.idle(context, *running);
         if reasons.is_empty() {
-            return Ok(self.revive(context, *running));
+            return Ok(idle.map(|idle| self.revive(idle)));
         }
+        reasons.extend(idle);
         let change = self.replace(context, goal.clone(), reasons, *running, spec.stop_grace)?;
         Ok(Some(change))
     }

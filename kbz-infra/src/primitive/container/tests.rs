@@ -85,6 +85,27 @@ fn docker_starts_what_it_supervises() {
             there(&redis(), true, |spec| spec.stop_grace = 10),
             "Replace (restart) stop_grace  10 → 30: RemoveContainer, CreateContainer, StartContainer",
         ),
+        (
+            redis(),
+            there(&redis(), false, |spec| spec.stop_grace = 10),
+            "Replace (none) stop_grace  10 → 30, does not run (stopped): \
+             RemoveContainer, CreateContainer, StartContainer",
+        ),
+        (
+            redis(),
+            there(&redis(), false, |spec| spec.stop_grace = 10).ignoring("state"),
+            "Replace (none) stop_grace  10 → 30: RemoveContainer, CreateContainer",
+        ),
+        (
+            redis(),
+            there(&redis(), true, |spec| spec.stop_grace = 10).ignoring("state"),
+            "Replace (restart) stop_grace  10 → 30: RemoveContainer, CreateContainer, StartContainer",
+        ),
+        (
+            redis(),
+            absent(&redis()).ignoring("state"),
+            "Create (none) is not there: CreateContainer, StartContainer",
+        ),
         (redis(), World::silent(), "unreachable"),
     ]);
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::changes;
+use super::{changes, fields};
 use crate::effect::Removal;
 use crate::effect::{Action, Effect};
 use crate::ident::{Digest, Urn};
@@ -169,11 +169,27 @@ impl HetznerLb {
         }
     }
 
-    fn change(&self, context: &Context<'_>, found: Option<&LoadBalancerState>) -> Option<Change> {
+    /// What is declared with the owner's mark, and as it is found what is ignored and no single
+    /// change can leave out: where it stands, and each label.
+    fn goal(&self, context: &Context<'_>, found: Option<&LoadBalancerState>) -> LoadBalancerSpec {
         let mut goal = self.spec.clone();
+        if let Some(found) = found {
+            if context.ignores("location") {
+                goal.location.clone_from(&found.location);
+            }
+            fields::leave_labels(context, &found.labels, &mut goal.labels);
+        }
         goal.labels
             .insert(LABEL_STACK.to_owned(), context.stack().to_owned());
-        let changes = changes(&goal, found);
+        goal
+    }
+
+    fn change(&self, context: &Context<'_>, found: Option<&LoadBalancerState>) -> Option<Change> {
+        let mut changes = changes(&self.goal(context, found), found);
+        let made_anew = changes.iter().any(is_deletion);
+        if found.is_some() && !made_anew {
+            changes.retain(|change| !fields::is_left(context, change));
+        }
         let op = operation(found, &changes)?;
         let disturbance = changes.iter().map(LoadBalancerChange::disturbance).max();
         let effect = |change: &LoadBalancerChange| {
@@ -220,16 +236,17 @@ impl HetznerLb {
     }
 }
 
+fn is_deletion(change: &LoadBalancerChange) -> bool {
+    matches!(change, LoadBalancerChange::Delete { .. })
+}
+
 fn operation(found: Option<&LoadBalancerState>, changes: &[LoadBalancerChange]) -> Option<Op> {
     if changes.is_empty() {
         return None;
     }
-    let replaces = changes
-        .iter()
-        .any(|change| matches!(change, LoadBalancerChange::Delete { .. }));
     Some(match found {
         None => Op::Create,
-        Some(_) if replaces => Op::Replace,
+        Some(_) if changes.iter().any(is_deletion) => Op::Replace,
         Some(state) if state.owner().is_none() && changes.len() == 1 => Op::Adopt,
         Some(_) => Op::Update,
     })
@@ -264,76 +281,8 @@ fn reasons(
     let unmarked = unmarked.then_some(Reason::Unmarked);
     unmarked
         .into_iter()
-        .chain(changes.iter().flat_map(reasons_of))
+        .chain(fields::reasons(changes))
         .collect()
-}
-
-/// Why one change is made.
-fn reasons_of(change: &LoadBalancerChange) -> Vec<Reason> {
-    use LoadBalancerChange as C;
-    let one = match change {
-        C::Create { .. } => Reason::Missing,
-        C::Delete { id } => Reason::field("number", id, "none"),
-        C::SetLabels { from, to } => return label_reasons(from, to),
-        C::ChangeType { from, to } => Reason::field("type", from, to),
-        C::SetPublicInterface { enabled } => Reason::field("public", !enabled, enabled),
-        C::DetachFromNetwork { network, ip, .. } => {
-            Reason::field("network", format!("{network} {ip}"), "none")
-        }
-        C::AttachToNetwork(network) => Reason::field(
-            "network",
-            "none",
-            format!("{} {}", network.name, network.ip),
-        ),
-        C::ChangeAlgorithm { from, to } => Reason::field("algorithm", from, to),
-        C::AddTarget { ip } => Reason::field("target", "none", ip),
-        C::RemoveTarget { target, private_ip } => {
-            let address = private_ip.map_or(target.to_string(), |ip| ip.to_string());
-            Reason::field("target", address, "none")
-        }
-        C::AddService { service } => Reason::field("service", "none", shown(service)),
-        C::UpdateService { from, to, .. } => Reason::field("service", shown(from), shown(to)),
-        C::DeleteService { from, .. } => Reason::field("service", shown(from), "none"),
-        C::SetDeleteProtection { enabled } => Reason::field("delete protection", !enabled, enabled),
-    };
-    vec![one]
-}
-
-/// Labels that change; the owner's mark has a reason of its own.
-fn label_reasons(from: &BTreeMap<String, String>, to: &BTreeMap<String, String>) -> Vec<Reason> {
-    let names: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
-    let differ = names
-        .into_iter()
-        .filter(|name| *name != LABEL_STACK && from.get(*name) != to.get(*name));
-    let text = |value: Option<&String>| value.map_or("none".to_owned(), Clone::clone);
-    differ
-        .map(|name| {
-            let (old, new) = (text(from.get(name)), text(to.get(name)));
-            Reason::field(format!("label {name}"), old, new)
-        })
-        .collect()
-}
-
-/// A service in a few words: `5432 → 5432, checked by http 8404/healthz every 3 s`.
-fn shown(service: &Service) -> String {
-    let check = &service.health_check;
-    let path = check.http.as_ref().map_or("", |http| http.path.as_str());
-    let proxy = if service.proxyprotocol {
-        ", proxy protocol"
-    } else {
-        ""
-    };
-    format!(
-        "{} {} to {}{proxy}, checked by {} {}{path} every {} s, {} s, {} times",
-        service.protocol,
-        service.listen_port,
-        service.destination_port,
-        check.protocol,
-        check.port,
-        check.interval,
-        check.timeout,
-        check.retries
-    )
 }
 
 impl Resource for HetznerLb {

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{HealthCheck, HetznerLb, LABEL_STACK, LoadBalancerState, Service, TargetRef, apply};
+use super::{
+    Algorithm, HealthCheck, HetznerLb, LABEL_STACK, LoadBalancerState, Service, TargetRef, apply,
+};
 use crate::effect::Action;
 use crate::primitive::testkit::{World, check, removal};
 use crate::probe::{LoadBalancerReading, Site};
@@ -47,7 +49,7 @@ fn every_transition() {
         (
             entry(),
             there(|lb| lb.targets.retain(|t| t.private_ip != Some(address(12)))),
-            line("Update (none) target  none → 10.0.0.12"),
+            line("Update (none) targets.10.0.0.12  none → 10.0.0.12"),
         ),
         (
             entry(),
@@ -57,7 +59,7 @@ fn every_transition() {
                 extra.reference = TargetRef::Ip(address(120));
                 lb.targets.push(extra);
             }),
-            line("Update (restart) target  10.0.0.120 → none"),
+            line("Update (restart) targets.10.0.0.120  10.0.0.120 → none"),
         ),
         (
             entry().of_type("lb21"),
@@ -72,7 +74,7 @@ fn every_transition() {
         (
             entry().label("kbz.tier", "data"),
             there(|_| {}),
-            line("Update (none) label kbz.tier  none → data"),
+            line("Update (none) labels.kbz.tier  none → data"),
         ),
         (
             entry(),
@@ -112,4 +114,154 @@ fn each_service_is_claimed() {
         name: "lb port 5432".to_owned(),
         endpoint: entry_at,
     }));
+}
+
+/// A hand on the balancer, the reason that it gives, and what else names its field.
+type Bent = (fn(&mut LoadBalancerState), &'static str, &'static str);
+
+#[test]
+fn every_field_is_seen_and_can_be_ignored() {
+    let table: [Bent; 13] = [
+        (
+            |lb| lb.location = "nbg1".to_owned(),
+            "location  nbg1 → fsn1",
+            "location",
+        ),
+        (
+            |lb| lb.load_balancer_type = "lb21".to_owned(),
+            "type  lb21 → lb11",
+            "type",
+        ),
+        (
+            |lb| lb.public_interface = true,
+            "public  true → false",
+            "public",
+        ),
+        (
+            |lb| lb.network = None,
+            "network  none → shop 10.0.0.10",
+            "network",
+        ),
+        (
+            |lb| lb.network.as_mut().unwrap().ip = address(9),
+            "network  shop 10.0.0.9 → shop 10.0.0.10",
+            "network",
+        ),
+        (
+            |lb| lb.algorithm = Algorithm::LeastConnections,
+            "algorithm  least_connections → round_robin",
+            "algorithm",
+        ),
+        (
+            |lb| lb.delete_protection = true,
+            "delete protection  true → false",
+            "delete protection",
+        ),
+        (
+            |lb| drop(lb.labels.insert("kbz.tier".to_owned(), "data".to_owned())),
+            "labels.kbz.tier  data → none",
+            "labels",
+        ),
+        (
+            |lb| {
+                lb.targets
+                    .retain(|target| target.private_ip != Some(address(12)));
+            },
+            "targets.10.0.0.12  none → 10.0.0.12",
+            "targets",
+        ),
+        (
+            |lb| {
+                let mut server = lb.targets.remove(1);
+                server.reference = TargetRef::Server(7);
+                server.use_private_ip = false;
+                lb.targets.push(server);
+            },
+            "targets.10.0.0.12  server 7 → 10.0.0.12",
+            "targets",
+        ),
+        (
+            |lb| lb.services.clear(),
+            "services.5432  none → tcp 5432 to 5432, \
+             checked by http 8404/healthz every 3 s, 2 s, 2 times",
+            "services",
+        ),
+        (
+            |lb| {
+                let http = lb.services[0].health_check.http.as_mut().unwrap();
+                http.tls = true;
+                http.status_codes = vec!["200".to_owned()];
+            },
+            "services.5432  tcp 5432 to 5432, \
+             checked by http 8404/healthz over TLS for status 200 every 3 s, 2 s, 2 times → \
+             tcp 5432 to 5432, checked by http 8404/healthz every 3 s, 2 s, 2 times",
+            "services",
+        ),
+        (
+            |lb| lb.services.push(Service::tcp(80, 80)),
+            "services.80  tcp 80 to 80, checked by tcp 80 every 3 s, 2 s, 2 times → none",
+            "services",
+        ),
+    ];
+    for (bend, expected, all) in table {
+        let change = there(bend).plan(&entry()).unwrap().change;
+        let reasons = change.expect("drift is seen").reasons;
+        let lines: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        assert_eq!(lines, [expected]);
+        let (name, ..) = reasons[0].as_field().unwrap();
+        for name in [name, all] {
+            let left = there(bend).ignoring(name).plan(&entry()).unwrap().change;
+            assert_eq!(left, None, "{name}");
+        }
+    }
+}
+
+#[test]
+fn one_field_is_left_while_others_are_put_right() {
+    let bent = || {
+        there(|lb| {
+            lb.targets.clear();
+            lb.services.clear();
+            lb.labels.insert("kbz.tier".to_owned(), "data".to_owned());
+            lb.labels.insert("kbz.use".to_owned(), "test".to_owned());
+        })
+    };
+    let line = |effects: usize, reasons: &str| -> &'static str {
+        let effects = vec!["ChangeLoadBalancer"; effects].join(", ");
+        Box::leak(format!("Update (none) {reasons}: {effects}").into())
+    };
+    let tier = "labels.kbz.tier  data → none";
+    let marked = "labels.kbz.use  test → none";
+    let (one, other) = (
+        "targets.10.0.0.11  none → 10.0.0.11",
+        "targets.10.0.0.12  none → 10.0.0.12",
+    );
+    check([
+        (
+            entry(),
+            bent()
+                .ignoring("targets.10.0.0.11")
+                .ignoring("services.5432"),
+            line(2, &format!("{tier}, {marked}, {other}")),
+        ),
+        (
+            entry(),
+            bent().ignoring("services").ignoring("labels.kbz.use"),
+            line(3, &format!("{tier}, {one}, {other}")),
+        ),
+        // What stands elsewhere is made anew, as declared.
+        (
+            entry().in_location("nbg1"),
+            there(|_| {}).ignoring("targets").ignoring("services"),
+            "Replace (recreate) location  fsn1 → nbg1: ChangeLoadBalancer, ChangeLoadBalancer, \
+             ChangeLoadBalancer, ChangeLoadBalancer, ChangeLoadBalancer, ChangeLoadBalancer",
+        ),
+        (
+            entry(),
+            absent().ignoring("targets"),
+            "Create (none) is not there: \
+             ChangeLoadBalancer, ChangeLoadBalancer, ChangeLoadBalancer, ChangeLoadBalancer, \
+             ChangeLoadBalancer",
+        ),
+    ]);
 }

@@ -122,3 +122,116 @@ fn what_a_hand_changed_is_read_again_once_it_is_put_right() {
         ),
     ]);
 }
+
+/// Whether it runs and whether it starts at boot are fields, each left alone by itself.
+#[test]
+fn a_state_that_is_ignored_stays_as_it_is_found() {
+    let idle = |enabled, stale| read_up(found("inactive", enabled, stale)).ignoring("state");
+    check([
+        (unit(), idle("enabled", false), "nothing"),
+        (
+            unit(),
+            read_up(found("failed", "masked", false))
+                .ignoring("state")
+                .ignoring("enabled"),
+            "nothing",
+        ),
+        (
+            unit(),
+            idle("disabled", false),
+            "Update (none) enabled  disabled → enabled: EnableUnit",
+        ),
+        (
+            unit(),
+            read_up(found("inactive", "disabled", false)).ignoring("enabled"),
+            "Update (none) does not run (inactive): RestartUnit, Stamp, Stamp",
+        ),
+        // What is not there is made whole.
+        (
+            unit(),
+            found("", "", false).ignoring("state").ignoring("enabled"),
+            "Create (none) enabled  none → enabled, does not run: \
+             EnableUnit, RestartUnit, Stamp, Stamp",
+        ),
+        // What runs is kept with what it uses.
+        (
+            unit(),
+            well()
+                .ignoring("state")
+                .goal(&file(), "declared anew")
+                .changing(&file()),
+            "Update (restart) file@db-1:/etc/systemd/system/haproxy-docker.service has changed \
+             since: DaemonReloadUnit, RestartUnit, Stamp, Stamp",
+        ),
+    ]);
+}
+
+/// Nothing starts it, and its stamps go on telling of its last start.
+#[test]
+fn a_unit_that_is_left_stopped_is_known_to_systemd_by_its_present_file() {
+    let idle = |stale| read_up(found("inactive", "enabled", stale)).ignoring("state");
+    check([
+        (
+            unit(),
+            idle(true),
+            "Update (none) systemd knows  another unit file → this one: DaemonReloadUnit",
+        ),
+        (
+            unit(),
+            idle(false).goal(&file(), "declared anew").changing(&file()),
+            "Update (none) file@db-1:/etc/systemd/system/haproxy-docker.service has changed \
+             since: DaemonReloadUnit",
+        ),
+        (
+            unit(),
+            idle(false).goal(&file(), "declared anew"),
+            "nothing",
+        ),
+        (
+            unit(),
+            idle(false)
+                .goal(&config(), "declared anew")
+                .changing(&config()),
+            "nothing",
+        ),
+        // Started by a hand since.
+        (
+            unit(),
+            well().goal(&config(), "declared anew"),
+            "Update (reload) file@db-1:/etc/haproxy/haproxy.cfg has changed since: \
+             ReloadUnit, Stamp, Stamp",
+        ),
+    ]);
+}
+
+#[test]
+fn a_unit_that_is_kept_stopped_may_be_left_running() {
+    let off = || unit().stopped();
+    check([
+        (off(), found("inactive", "disabled", false), "nothing"),
+        (off(), found("", "", false), "nothing"),
+        (
+            off(),
+            found("active", "enabled", false),
+            "Update (restart) state  active → inactive, enabled  enabled → disabled: \
+             StopUnit, DisableUnit",
+        ),
+        (
+            off(),
+            found("active", "enabled", false).ignoring("state"),
+            "Update (none) enabled  enabled → disabled: DisableUnit",
+        ),
+        (
+            off(),
+            found("active", "enabled", false).ignoring("enabled"),
+            "Update (restart) state  active → inactive: StopUnit",
+        ),
+        (
+            off(),
+            found("active", "enabled", false)
+                .ignoring("state")
+                .ignoring("enabled"),
+            "nothing",
+        ),
+    ]);
+}
