@@ -8,6 +8,8 @@
     reason = "the command line reads the environment and the clock for all others"
 )]
 
+#[cfg(feature = "mimalloc")]
+mod allocator;
 mod app;
 mod args;
 mod checked;

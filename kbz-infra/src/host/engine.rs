@@ -6,7 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bollard::errors::Error;
@@ -39,13 +39,43 @@ const VERSION: ClientVersion = ClientVersion {
 
 type Opening = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
 
-/// The engine of the host that `transport` leads to.
-pub(super) fn of_host(transport: &Arc<dyn Transport>) -> Result<Docker, Error> {
-    let transport = Arc::clone(transport);
-    over(move || {
-        let transport = Arc::clone(&transport);
-        Box::pin(async move { dial(&transport).await })
-    })
+/// The engine of a host.
+#[derive(Clone)]
+pub(super) struct HostEngine {
+    transport: Arc<dyn Transport>,
+    /// Its API.
+    pub(super) docker: Docker,
+    /// Its version, once it has answered anything.
+    version: Arc<OnceLock<String>>,
+}
+
+impl HostEngine {
+    /// The engine of the host that `transport` leads to.
+    pub(super) fn of(transport: &Arc<dyn Transport>) -> Result<Self, Error> {
+        let version = Arc::new(OnceLock::new());
+        let to = Arc::clone(transport);
+        let open = move || {
+            let to = Arc::clone(&to);
+            Box::pin(async move { dial(&to).await }) as Opening
+        };
+        Ok(Self {
+            transport: Arc::clone(transport),
+            docker: over(open, Arc::clone(&version))?,
+            version,
+        })
+    }
+
+    /// Its version, as it names itself in every answer; it is pinged where nothing was asked. `None`
+    /// where none answers. To be asked for its version in so many words, an engine starts the
+    /// programs that it is made of.
+    pub(super) async fn version(&self) -> Option<String> {
+        if let Some(version) = self.version.get() {
+            return Some(version.clone());
+        }
+        tokio::time::timeout(PING, ping(&self.transport))
+            .await
+            .ok()?
+    }
 }
 
 /// A stream to the engine of a host.
@@ -58,20 +88,20 @@ async fn dial(transport: &Arc<dyn Transport>) -> io::Result<Stream> {
     stream.map_err(|error| io::Error::other(error_chain(&error)))
 }
 
-/// The version of a host's engine, as it names itself when it is pinged; `None` where none answers.
-/// To be asked for its version in so many words, an engine starts the programs that it is made of.
-pub(super) async fn version(transport: &Arc<dyn Transport>) -> Option<String> {
-    let ping = async {
-        let stream = dial(transport).await.ok()?;
-        let request = Request::head("/_ping")
-            .header(header::HOST, ENGINE)
-            .body(Empty::<Bytes>::new())
-            .ok()?;
-        let response = sent(stream, request).await.ok()?;
-        let server = response.headers().get(header::SERVER)?.to_str().ok()?;
-        named(server).map(str::to_owned)
-    };
-    tokio::time::timeout(PING, ping).await.ok()?
+async fn ping(transport: &Arc<dyn Transport>) -> Option<String> {
+    let stream = dial(transport).await.ok()?;
+    let request = Request::head("/_ping")
+        .header(header::HOST, ENGINE)
+        .body(Empty::<Bytes>::new())
+        .ok()?;
+    let response = sent(stream, request).await.ok()?;
+    named_in(&response)
+}
+
+/// The version of the engine that gave an answer.
+fn named_in<B>(response: &Response<B>) -> Option<String> {
+    let server = response.headers().get(header::SERVER)?.to_str().ok()?;
+    named(server).map(str::to_owned)
 }
 
 /// The version in what an engine calls itself: `Docker/26.1.5 (linux)`.
@@ -82,21 +112,32 @@ fn named(server: &str) -> Option<&str> {
 /// The engine of this machine, at `socket` or at its usual place.
 pub fn local_docker(socket: Option<&str>) -> Result<Docker, Error> {
     let socket = socket.unwrap_or(SOCKET).to_owned();
-    over(move || {
+    let open = move || {
         let socket = socket.clone();
         Box::pin(async move {
             let stream = UnixStream::connect(&socket).await;
             let stream = stream
                 .map_err(|error| io::Error::new(error.kind(), format!("{socket}: {error}")))?;
             Ok(Box::new(stream) as Stream)
-        })
-    })
+        }) as Opening
+    };
+    over(open, Arc::default())
 }
 
-fn over(open: impl Fn() -> Opening + Send + Sync + 'static) -> Result<Docker, Error> {
+/// An engine at the end of streams; `version` is filled in from its first answer.
+fn over(
+    open: impl Fn() -> Opening + Send + Sync + 'static,
+    version: Arc<OnceLock<String>>,
+) -> Result<Docker, Error> {
     let transport = move |request: BollardRequest| {
-        let opening = open();
-        async move { send(opening.await?, request).await }
+        let (opening, version) = (open(), Arc::clone(&version));
+        async move {
+            let response = send(opening.await?, request).await?;
+            if let Some(named) = named_in(&response) {
+                version.get_or_init(|| named);
+            }
+            Ok(response)
+        }
     };
     Docker::connect_with_custom_transport(
         transport,

@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bollard::Docker;
 
+use super::engine::HostEngine;
 use super::hetzner::{HetznerClient, HetznerError};
 use super::pool::Hosts;
 use super::read::{self, HostSite};
 use super::registry::Registry;
 use super::run::{self, HostChange};
 use super::sql::SqlError;
-use super::{engine, patroni, sql};
+use super::{patroni, sql};
 use crate::diag::error_chain;
 use crate::effect::{Action, Effect, EffectError, Halt, Interpreter, RunContext, SiteReadings};
 use crate::ident::{HostName, StackName};
@@ -37,7 +38,7 @@ pub struct HostInterpreter {
     registry: Registry,
     vault: Arc<Vault>,
     /// One client per host, which keeps its connection to the engine.
-    engines: Mutex<BTreeMap<HostName, Docker>>,
+    engines: Mutex<BTreeMap<HostName, HostEngine>>,
     raft: patroni::RaftKeys,
 }
 
@@ -85,15 +86,14 @@ impl HostInterpreter {
             .get(name)
             .map_err(|error| outage(error.to_string()))?;
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
-        let docker = engines.get(name).cloned();
-        let docker = match docker {
-            Some(docker) => docker,
-            None => engine::of_host(&transport).map_err(|error| outage(error_chain(&error)))?,
+        let engine = match engines.get(name).cloned() {
+            Some(engine) => engine,
+            None => HostEngine::of(&transport).map_err(|error| outage(error_chain(&error)))?,
         };
-        engines.insert(name.clone(), docker.clone());
+        engines.insert(name.clone(), engine.clone());
         Ok(HostSite {
             transport,
-            docker,
+            engine,
             registry: self.registry.clone(),
         })
     }

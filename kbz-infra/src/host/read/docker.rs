@@ -1,5 +1,6 @@
 //! Questions to a Docker engine: all at once, over its API.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::Docker;
@@ -48,13 +49,25 @@ impl Engine {
             Ok::<_, String>((reference.to_owned(), image))
         });
         let containers = containers.into_iter().map(|name| async move {
-            let reading = inspect_container(docker, name).await?;
-            Ok::<_, String>((name.to_owned(), reading))
+            let container = inspect_container(docker, name).await?;
+            Ok::<_, String>((name.to_owned(), container))
         });
         let (images, containers) = join(try_join_all(images), try_join_all(containers)).await;
+        let images: BTreeMap<_, _> = images?.into_iter().collect();
+        let known: Vec<&ImageInspect> = images.values().flatten().collect();
+        let containers = containers?.into_iter().map(|(name, container)| {
+            let known = &known;
+            async move {
+                let Some(container) = container else {
+                    return Ok((name, ContainerReading::Absent));
+                };
+                let image = image_of(docker, &container, known).await?;
+                Ok::<_, String>((name, container::reading(&container, image.as_deref())))
+            }
+        });
         Ok(Self {
-            images: images?.into_iter().collect(),
-            containers: containers?.into_iter().collect(),
+            containers: try_join_all(containers).await?.into_iter().collect(),
+            images,
         })
     }
 
@@ -120,32 +133,33 @@ async fn inspect_image(docker: &Docker, reference: &str) -> Result<Option<ImageI
     found(docker.inspect_image(reference).await)
 }
 
-async fn inspect_container(docker: &Docker, name: &str) -> Result<ContainerReading, String> {
+async fn inspect_container(
+    docker: &Docker,
+    name: &str,
+) -> Result<Option<ContainerInspectResponse>, String> {
     let options = None::<InspectContainerOptions>;
-    let Some(container) = found(docker.inspect_container(name, options).await)? else {
-        return Ok(ContainerReading::Absent);
-    };
+    let found = found(docker.inspect_container(name, options).await)?;
     // The engine also finds a container by a part of its id.
-    if container
-        .name
-        .as_deref()
-        .map(|name| name.trim_start_matches('/'))
-        != Some(name)
-    {
-        return Ok(ContainerReading::Absent);
-    }
-    let image = image_of(docker, &container).await?;
-    Ok(container::reading(&container, image.as_ref()))
+    Ok(found.filter(|container| {
+        let called = container.name.as_deref();
+        called.map(|name| name.trim_start_matches('/')) == Some(name)
+    }))
 }
 
-async fn image_of(
+/// The image that a container was made from, which is often one of the `known` ones.
+async fn image_of<'a>(
     docker: &Docker,
     container: &ContainerInspectResponse,
-) -> Result<Option<ImageInspect>, String> {
-    match &container.image {
-        Some(id) => inspect_image(docker, id).await,
-        None => Ok(None),
+    known: &[&'a ImageInspect],
+) -> Result<Option<Cow<'a, ImageInspect>>, String> {
+    let Some(id) = &container.image else {
+        return Ok(None);
+    };
+    let mut known = known.iter();
+    if let Some(image) = known.find(|image| image.id.as_ref() == Some(id)) {
+        return Ok(Some(Cow::Borrowed(image)));
     }
+    Ok(inspect_image(docker, id).await?.map(Cow::Owned))
 }
 
 /// An answer of 404 is one: there is no such thing.

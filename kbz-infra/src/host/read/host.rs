@@ -8,15 +8,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bollard::Docker;
-use futures::future::join3;
+use futures::future::join;
 
 use super::answers::Answers;
 use super::docker;
 use super::frames::Frames;
 use super::script::Script;
 use crate::diag::error_chain;
-use crate::host::engine;
+use crate::host::engine::HostEngine;
 use crate::host::registry::Registry;
 use crate::host::transport::{Exec, Transport};
 use crate::ident::HostName;
@@ -29,8 +28,8 @@ const DEADLINE: Duration = Duration::from_mins(1);
 pub(in crate::host) struct HostSite {
     /// The way to the host.
     pub(in crate::host) transport: Arc<dyn Transport>,
-    /// The way to its Docker engine.
-    pub(in crate::host) docker: Docker,
+    /// Its Docker engine.
+    pub(in crate::host) engine: HostEngine,
     /// Its registry of the stack.
     pub(in crate::host) registry: Registry,
 }
@@ -48,19 +47,17 @@ pub(in crate::host) async fn answer(
     queries: &[&Query],
 ) -> Result<Vec<Reading>, String> {
     let script = Script::of(queries.iter().copied(), &site.registry);
-    let version = async {
-        if queries.iter().any(|query| matches!(query, Query::Facts(_))) {
-            engine::version(&site.transport).await
+    let engine = async {
+        let engine = docker::Engine::ask(&site.engine.docker, queries).await;
+        let facts = queries.iter().any(|query| matches!(query, Query::Facts(_)));
+        let version = if facts {
+            site.engine.version().await
         } else {
             None
-        }
+        };
+        (engine, version)
     };
-    let (said, engine, version) = join3(
-        ask(site, &script),
-        docker::Engine::ask(&site.docker, queries),
-        version,
-    )
-    .await;
+    let (said, (engine, version)) = join(ask(site, &script), engine).await;
     let (frames, arrived) = said?;
     let engine = engine?;
     let answers = Answers::new(site.name(), &site.registry, &script, &frames, arrived);

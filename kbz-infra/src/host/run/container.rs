@@ -56,7 +56,11 @@ pub(super) async fn create(
     let options = CreateContainerOptionsBuilder::new()
         .name(&spec.name)
         .build();
-    let created = site.docker.create_container(Some(options), body).await;
+    let created = site
+        .engine
+        .docker
+        .create_container(Some(options), body)
+        .await;
     created
         .map(drop)
         .map_err(|error| refused(site, &what, run, &error))
@@ -83,7 +87,7 @@ pub(super) async fn start(
 ) -> Result<(), EffectError> {
     let what = format!("start of container {name}");
     let options = None::<StartContainerOptions>;
-    let started = site.docker.start_container(name, options).await;
+    let started = site.engine.docker.start_container(name, options).await;
     started.map_err(|error| refused(site, &what, run, &error))
 }
 
@@ -95,7 +99,7 @@ pub(super) async fn remove(
     run: &RunContext,
 ) -> Result<(), EffectError> {
     let what = format!("removal of container {name}");
-    let patient = patient(&site.docker, Duration::from_secs(grace.into()));
+    let patient = patient(&site.engine.docker, Duration::from_secs(grace.into()));
     let seconds = i32::try_from(grace).unwrap_or(i32::MAX);
     let options = StopContainerOptionsBuilder::new().t(seconds).build();
     gone(patient.stop_container(name, Some(options)).await)

@@ -52,7 +52,7 @@ pub(super) async fn note_user(
     user: &str,
     run: &RunContext,
 ) -> Result<(u32, u32), EffectError> {
-    let ids = read::image_user(&site.docker, reference, user).await;
+    let ids = read::image_user(&site.engine.docker, reference, user).await;
     let ids = ids.map_err(|why| said::failed(reference, said::tidy(run, &why)))?;
     let note = mark::user(site, reference, user, id, ids)?;
     note.run(site, run).await?;
@@ -65,7 +65,7 @@ pub(super) async fn on_host(
     reference: &str,
 ) -> Result<Option<String>, EffectError> {
     let here = Site::Host(site.name().clone());
-    let id = read::image_id(&site.docker, reference).await;
+    let id = read::image_id(&site.engine.docker, reference).await;
     id.map_err(|why| EffectError::Unreachable(Outage::new(&here, why)))
 }
 
@@ -141,7 +141,7 @@ pub(super) async fn remove(
     reference: &str,
     run: &RunContext,
 ) -> Result<(), EffectError> {
-    let answer = removed(&site.docker, reference).await;
+    let answer = removed(&site.engine.docker, reference).await;
     answer.map_err(|error| refused(site, reference, run, &error))
 }
 

@@ -1,11 +1,12 @@
-//! Roles, databases and extensions: one statement per kind, one connection per database.
+//! Roles, databases and extensions: one statement per kind, one connection per database. What belongs
+//! to the whole cluster is asked in the first of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::{join, try_join_all, try_join4};
+use futures::future::{join, try_join, try_join_all, try_join4};
 use tokio_postgres::Row;
 
-use super::connection::{COMMON, SqlError, connect, limited};
+use super::connection::{COMMON, Connection, SqlError, connect, limited};
 use crate::host::pool::Hosts;
 use crate::probe::{
     ContextsReading, Database, DatabaseReading, ExtensionReading, MarkedReading, PgAccess, Query,
@@ -72,18 +73,23 @@ pub(in crate::host) async fn read(
     for query in queries {
         asked.add(query)?;
     }
-    let common = common(hosts, access, vault, &asked);
-    let inside = asked.extensions.iter().map(|(database, names)| async move {
-        let found = extensions(hosts, access, vault, database, names).await?;
-        let found = found.into_iter();
-        Ok::<_, SqlError>(
-            found
-                .map(|(name, reading)| ((database.clone(), name), reading))
-                .collect::<Vec<_>>(),
-        )
+    let way = Way {
+        hosts,
+        access,
+        vault,
+    };
+    // Roles and databases are the same in every database: the first that is asked of its extensions
+    // is asked of them too.
+    let mut databases = asked.extensions.iter();
+    let first = databases.next();
+    let inside = databases.map(|(database, names)| async move {
+        match way.into_database(database).await? {
+            Some(connection) => extensions(&connection, database, names).await,
+            None => Ok(Vec::new()),
+        }
     });
-    let (common, inside) = join(common, try_join_all(inside)).await;
-    let mut said = common.map_err(|error| error.to_string())?;
+    let (first, inside) = join(way.first(&asked, first), try_join_all(inside)).await;
+    let mut said = first.map_err(|error| error.to_string())?;
     let inside = inside.map_err(|error| error.to_string())?;
     said.extensions.extend(inside.into_iter().flatten());
     Ok(queries
@@ -143,17 +149,56 @@ impl Asked {
     }
 }
 
+/// The way to a server.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    hosts: &'a Hosts,
+    access: &'a PgAccess,
+    vault: &'a Vault,
+}
+
+impl Way<'_> {
+    async fn connect(self, database: &str) -> Result<Connection, SqlError> {
+        connect(self.hosts, self.access, self.vault, database).await
+    }
+
+    /// A connection to a database, where there is one of this name.
+    async fn into_database(self, database: &str) -> Result<Option<Connection>, SqlError> {
+        match self.connect(database).await {
+            Ok(connection) => Ok(Some(connection)),
+            Err(error) if error.no_database() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What belongs to the whole cluster, and the extensions of the first database.
+    async fn first(
+        self,
+        asked: &Asked,
+        database: Option<(&String, &BTreeSet<String>)>,
+    ) -> Result<Said, SqlError> {
+        if let Some((database, names)) = database
+            && let Some(connection) = self.into_database(database).await?
+        {
+            let found = extensions(&connection, database, names);
+            let (said, found) = try_join(common(&connection, asked), found).await?;
+            return Ok(Said {
+                extensions: found.into_iter().collect(),
+                ..said
+            });
+        }
+        if asked.is_within_databases() {
+            return Ok(Said::default());
+        }
+        common(&self.connect(COMMON).await?, asked).await
+    }
+}
+
 /// What belongs to the whole cluster: roles, databases, marks and parameters, all asked at once.
-async fn common(
-    hosts: &Hosts,
-    access: &PgAccess,
-    vault: &Vault,
-    asked: &Asked,
-) -> Result<Said, SqlError> {
+async fn common(connection: &Connection, asked: &Asked) -> Result<Said, SqlError> {
     if asked.is_within_databases() {
         return Ok(Said::default());
     }
-    let connection = connect(hosts, access, vault, COMMON).await?;
     let roles: Vec<&String> = asked.roles.iter().collect();
     let databases: Vec<&String> = asked.databases.iter().collect();
     let contexts = async {
@@ -201,22 +246,18 @@ fn by_mark(rows: &[Row]) -> Result<BTreeMap<String, Vec<Query>>, tokio_postgres:
     Ok(marked)
 }
 
-/// The extensions of one database; none where there is no such database.
+/// The extensions of the database that a connection is in.
 async fn extensions(
-    hosts: &Hosts,
-    access: &PgAccess,
-    vault: &Vault,
+    connection: &Connection,
     database: &str,
     names: &BTreeSet<String>,
-) -> Result<BTreeMap<String, ExtensionReading>, SqlError> {
-    let connection = match connect(hosts, access, vault, database).await {
-        Ok(connection) => connection,
-        Err(error) if error.no_database() => return Ok(BTreeMap::new()),
-        Err(error) => return Err(error),
-    };
+) -> Result<Vec<((String, String), ExtensionReading)>, SqlError> {
     let names: Vec<&String> = names.iter().collect();
     let rows = limited(connection.client.query(EXTENSIONS, &[&names])).await?;
-    named(&rows, extension)
+    let found = named(&rows, extension)?.into_iter();
+    Ok(found
+        .map(|(name, reading)| ((database.to_owned(), name), reading))
+        .collect())
 }
 
 /// Rows by their first column.
