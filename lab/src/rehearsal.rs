@@ -15,7 +15,7 @@ use kbz_infra::cli::{
 use secrecy::SecretString;
 
 use crate::cli::{LabCommand, LabProgram, describe_event};
-use crate::event::Events;
+use crate::event::{Events, LabEvent};
 use crate::spec::{DataDisk, HostSpec, LabName, LabSpec, Publish, lab_directory};
 use crate::{Lab, LabAccess, rootfs};
 
@@ -68,16 +68,31 @@ impl Rehearse for Rehearsal {
             made
         };
         let telling = async {
+            let mut changed = true;
             while let Some(event) = heard.recv().await {
+                if let LabEvent::Up { changed: made, .. } = event {
+                    changed = made;
+                }
                 if let Some(line) = describe_event(&event) {
                     let line = format!("  lab  {line}");
                     say(&line);
                 }
             }
+            changed
         };
-        let (access, ()) = tokio::join!(making, telling);
+        let (access, changed) = tokio::join!(making, telling);
         let access = access.map_err(|error| no_lab(&error))?;
-        way(&access, wanted)
+        Ok(LabWay {
+            changed,
+            ..way(&access, wanted)?
+        })
+    }
+
+    fn known(&self, wanted: &Rehearsed) -> Option<LabWay> {
+        let directory = lab_directory(&wanted.folder.join(STATE), &name());
+        // What is wrong with it is told by whoever needs it.
+        let access = LabAccess::read(&directory).ok().flatten()?;
+        way(&access, wanted).ok()
     }
 
     async fn find(&self, wanted: &Rehearsed) -> Result<Option<LabWay>, NoLab> {
@@ -210,6 +225,7 @@ fn way(access: &LabAccess, wanted: &Rehearsed) -> Result<LabWay, NoLab> {
         hosts,
         hetzner: hetzner(access)?,
         published,
+        changed: false,
     })
 }
 

@@ -54,6 +54,8 @@ pub struct LabWay {
     pub hetzner: Option<(String, SecretString)>,
     /// Where the services of the private network are found on this machine.
     pub published: BTreeMap<SocketAddr, SocketAddr>,
+    /// Whether anything of the lab was made or mended for it.
+    pub changed: bool,
 }
 
 /// Why there is no lab: what is wrong, and what cures it.
@@ -78,6 +80,9 @@ pub trait Rehearsal: Send + Sync {
         wanted: &Rehearsed,
         say: &(dyn for<'a> Fn(&'a str) + Send + Sync),
     ) -> Result<LabWay, NoLab>;
+
+    /// The way into the lab as it was made last, whether it runs or not.
+    fn known(&self, wanted: &Rehearsed) -> Option<LabWay>;
 
     /// The way into the lab if it runs.
     async fn find(&self, wanted: &Rehearsed) -> Result<Option<LabWay>, NoLab>;

@@ -97,6 +97,7 @@ async fn through_lab(
         )
     })?;
     let wanted = session.rehearsed();
+    let early = lab.known(&wanted).map(Early::begun);
     let way = match purpose {
         Purpose::Make(_) => {
             let made = lab.up(&wanted, &|line| screen.say(line)).await;
@@ -105,17 +106,12 @@ async fn through_lab(
         Purpose::Look | Purpose::Change(_) => lab.find(&wanted).await?,
     };
     match way {
-        Some(LabWay {
-            hosts,
-            hetzner,
-            published,
-        }) => {
-            let hetzner = hetzner
-                .map(|(api, token)| client(&api, token))
-                .transpose()?;
+        Some(way) => {
+            let hosts = early.and_then(|early| early.into(&way));
+            let hetzner = way.hetzner.map(|(api, token)| client(&api, token));
             Ok(Way {
-                interpreter: real(session, hosts, hetzner)?,
-                published,
+                interpreter: real(session, way.hosts, hosts, hetzner.transpose()?)?,
+                published: way.published,
                 remark: None,
             })
         }
@@ -124,6 +120,30 @@ async fn through_lab(
             published: BTreeMap::new(),
             remark: Some(IMAGINED.to_owned()),
         }),
+    }
+}
+
+/// Connections to a lab that come about while it is looked at: one that was there the last time is
+/// most often still there.
+struct Early {
+    settings: BTreeMap<HostName, SshSettings>,
+    hosts: Hosts,
+}
+
+impl Early {
+    fn begun(way: LabWay) -> Self {
+        let hosts = Hosts::over_ssh(way.hosts.clone());
+        hosts.prepare();
+        Self {
+            settings: way.hosts,
+            hosts,
+        }
+    }
+
+    /// The hosts, if nothing of the lab had to be made or mended.
+    fn into(self, way: &LabWay) -> Option<Hosts> {
+        let fits = !way.changed && way.hosts == self.settings;
+        fits.then_some(self.hosts)
     }
 }
 
@@ -162,7 +182,7 @@ async fn to_hosts(session: &Session) -> Result<Way, Failed> {
     }
     let hetzner = environment.hetzner.as_ref().map(hetzner).transpose()?;
     Ok(Way {
-        interpreter: real(session, hosts, hetzner)?,
+        interpreter: real(session, hosts, None, hetzner)?,
         published: BTreeMap::new(),
         remark: None,
     })
@@ -192,9 +212,11 @@ fn client(api: &str, token: SecretString) -> Result<HetznerClient, Failed> {
         .map_err(|error| Failed::new("kbz::hetzner::client", error.to_string()))
 }
 
+/// The interpreter of real hosts, some of which may be `connected` already.
 fn real(
     session: &Session,
     hosts: BTreeMap<HostName, SshSettings>,
+    connected: Option<Hosts>,
     hetzner: Option<HetznerClient>,
 ) -> Result<Arc<dyn Interpreter>, Failed> {
     let stack = session.graph.stack().clone();
@@ -205,7 +227,8 @@ fn real(
             format!("the Docker of this machine: {error}"),
         )
     })?;
-    let (hosts, knock) = (Hosts::over_ssh(hosts.clone()), Hosts::over_ssh(hosts));
+    let knock = Hosts::over_ssh(hosts.clone());
+    let hosts = connected.unwrap_or_else(|| Hosts::over_ssh(hosts));
     let mut interpreter = HostInterpreter::new(&stack, hosts, knock, operator, vault);
     if let Some(client) = hetzner {
         interpreter = interpreter.with_hetzner(client);

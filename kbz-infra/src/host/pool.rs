@@ -11,8 +11,8 @@ use crate::ident::HostName;
 
 /// The hosts of an environment. Clones share their connections.
 ///
-/// Nothing is dialled here: each host connects by itself when something is asked of it, so a
-/// host that does not answer delays nobody else. Hosts that name the same bastion share it.
+/// Nothing is dialled unless it is [prepared](Self::prepare): each host connects by itself when
+/// something is asked of it, so a host that does not answer delays nobody else. Hosts that name the same bastion share it.
 #[derive(Debug, Clone, Default)]
 pub struct Hosts {
     hosts: Arc<BTreeMap<HostName, Arc<dyn Transport>>>,
@@ -63,6 +63,13 @@ impl Hosts {
     /// The names of all hosts, in order.
     pub fn names(&self) -> impl Iterator<Item = &HostName> {
         self.hosts.keys()
+    }
+
+    /// Begins to connect to every host, before anything is asked of them.
+    pub fn prepare(&self) {
+        for host in self.hosts.values() {
+            host.prepare();
+        }
     }
 
     /// Runs one command on every host at once; each answers, or not, for itself.

@@ -46,6 +46,9 @@ pub trait Transport: Send + Sync + fmt::Debug {
     /// Opens a stream to the standard input and output of a command that runs as root.
     async fn pipe(&self, script: &str, lane: Lane) -> Result<Stream, TransportError>;
 
+    /// Begins to connect, where that takes time, before anything is asked.
+    fn prepare(&self) {}
+
     /// Whether streams to Unix sockets have the rights of root.
     fn logs_in_as_root(&self) -> bool;
 

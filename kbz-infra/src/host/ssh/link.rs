@@ -15,7 +15,8 @@ use crate::host::transport::{Endpoint, TransportError};
 /// (`MaxSessions`), and one that was given up may take a moment to go.
 const SESSIONS: usize = 8;
 
-type Attempt = Shared<BoxFuture<'static, Result<Arc<Connection>, TransportError>>>;
+/// An attempt to connect, which goes on by itself.
+pub(super) type Attempt = Shared<BoxFuture<'static, Result<Arc<Connection>, TransportError>>>;
 
 /// The way to one sshd. Whoever needs it at the same time shares one attempt and its end.
 pub(super) struct Link {
@@ -52,14 +53,16 @@ impl Link {
 
     /// The connection, made when there is none.
     pub(super) async fn connection(&self) -> Result<Arc<Connection>, TransportError> {
-        let attempt = {
-            let mut slot = self.attempt.lock().unwrap_or_else(PoisonError::into_inner);
-            match slot.as_ref().filter(|attempt| !is_over(attempt)) {
-                Some(attempt) => attempt.clone(),
-                None => slot.insert(self.begin()).clone(),
-            }
-        };
-        attempt.await
+        self.attempt().await
+    }
+
+    /// The attempt to connect that goes on or has come to its end, or a new one.
+    pub(super) fn attempt(&self) -> Attempt {
+        let mut slot = self.attempt.lock().unwrap_or_else(PoisonError::into_inner);
+        match slot.as_ref().filter(|attempt| !is_over(attempt)) {
+            Some(attempt) => attempt.clone(),
+            None => slot.insert(self.begin()).clone(),
+        }
     }
 
     /// Starts to connect, in a task of its own: it goes on if who asked first gives up.

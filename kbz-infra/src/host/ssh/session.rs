@@ -133,6 +133,11 @@ impl Transport for SshHost {
         self.talk.settings().user == "root"
     }
 
+    fn prepare(&self) {
+        // Who needs the connection waits for it, and hears why there is none.
+        drop(self.talk.attempt());
+    }
+
     async fn close(&self) {
         self.talk.close().await;
         self.bulk.close().await;
