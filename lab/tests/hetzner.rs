@@ -171,6 +171,12 @@ async fn from_nothing_to_a_connection() {
     assert_eq!(bench.up(&spec(&[port], &[139, 200])).await, 6);
     let state = bench.read().await.unwrap();
     assert_eq!(state.owner(), Some("keybuzz"));
+    let names = async |stack| {
+        let marked = format!("{LABEL_STACK}={stack}");
+        bench.client.names(&marked).await.unwrap()
+    };
+    assert_eq!(names("keybuzz").await, [NAME]);
+    assert_eq!(names("shop").await, [""; 0]);
     let mut kinds: Vec<_> = state.targets.iter().map(|t| t.reference.clone()).collect();
     kinds.sort();
     assert_eq!(

@@ -12,6 +12,7 @@
 
 mod change;
 mod drift;
+mod forgotten;
 mod kills;
 mod outage;
 mod sealed;
@@ -36,11 +37,12 @@ fn from_nothing_to_a_cluster_that_survives_and_back_to_nothing() {
     );
     let program = Program::at(env!("CARGO_BIN_EXE_keybuzz"));
     let operator = Operator::new(program, Path::new(env!("CARGO_MANIFEST_DIR")));
-    let stages: [(&str, Stage); 11] = [
+    let stages: [(&str, Stage); 12] = [
         ("first up, killed on its way", kills::of_the_first_up),
         ("no changes", Operator::unchanged),
         ("serves", serves),
         ("keeps its secrets, has no way out", sealed::holds),
+        ("forgotten", forgotten::is_found_by_its_mark),
         ("drift", drift::is_seen_and_repaired),
         ("a change that reloads", change::that_reloads),
         ("a change that rolls", change::that_rolls),
