@@ -1,8 +1,10 @@
 //! The operator's process is killed at the records of its journal, each time further on, until an
 //! `up` comes to its end.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt as _;
 
+use serde_json::Value;
 use trials::mortal::{Death, Moment, Since};
 use trials::{DATABASES, Load, Operator, both, hosts};
 
@@ -58,14 +60,23 @@ fn converged(times: usize, written: Option<trials::Written>) -> Outcome {
 
 /// Kills one `up` after another, until one comes to its end. How many were killed.
 fn chain(operator: &Operator, every: bool) -> usize {
-    let deaths: Box<dyn Iterator<Item = Death>> = if every {
+    let mut deaths: Box<dyn Iterator<Item = Death>> = if every {
         Box::new(each_record())
     } else {
         Box::new(further_on())
     };
-    let mut deaths = deaths.take(MOST);
-    let end = deaths.position(|death| !is_killed(operator, death, every));
-    end.unwrap_or_else(|| panic!("no end after {MOST} kills"))
+    let mut before = Before::default();
+    for kills in 0..MOST {
+        let mut death = deaths.next().expect("there is always another");
+        if every {
+            death.after += before.records;
+        }
+        if !is_killed(operator, death, every) {
+            return kills;
+        }
+        before.take_in(&operator.journal());
+    }
+    panic!("no end after {MOST} kills")
 }
 
 /// After one record, after two, after three; each time at once, and with what the record announces
@@ -81,16 +92,19 @@ fn further_on() -> impl Iterator<Item = Death> {
     (1..).flat_map(moments)
 }
 
-/// At each of the records of a step in its turn, of one step after another. A run that does one
-/// step at a time writes that it begins, that a step begins, the intent, what became of it, that
-/// the step is done.
+/// At each of the records of a step in its turn, of one step after another: once something of a
+/// step has happened, the next `up` goes on with the one after it. A run that does one step at a
+/// time writes that it begins, that a step begins, the intents of what goes together in it (two,
+/// most often), what became of each, that the step is done.
 fn each_record() -> impl Iterator<Item = Death> {
     let step = [
         (2, Moment::AtOnce),
         (3, Moment::AtOnce),
-        (3, Moment::BeforeNext),
         (4, Moment::AtOnce),
+        (4, Moment::BeforeNext),
         (5, Moment::AtOnce),
+        (6, Moment::AtOnce),
+        (7, Moment::AtOnce),
     ];
     let step = step.map(|(after, moment)| Death {
         after,
@@ -98,6 +112,42 @@ fn each_record() -> impl Iterator<Item = Death> {
         moment,
     });
     step.into_iter().cycle()
+}
+
+/// What runs of a chain did again: an image is taken from this machine as long as a host lacks it,
+/// and a gate is asked whenever something waits for it.
+#[derive(Default)]
+struct Before {
+    /// The steps that were done once.
+    done: BTreeSet<String>,
+    /// How many records the last run wrote of such steps, before anything else.
+    records: usize,
+}
+
+impl Before {
+    /// Takes in what the last run has written.
+    fn take_in(&mut self, journal: &[Value]) {
+        let begins = |entry: &Value| entry["entry"] == "run-started";
+        let begun = journal.iter().rposition(begins).map_or(0, |at| at + 1);
+        let mut names = BTreeMap::new();
+        let mut fresh = BTreeSet::new();
+        self.records = 0;
+        let mut again = true;
+        for entry in &journal[begun..] {
+            let step = entry["step"].as_u64();
+            match entry["entry"].as_str() {
+                Some("step-started") => {
+                    let urn = entry["urn"].as_str().unwrap_or_default();
+                    again &= self.done.contains(urn);
+                    names.insert(step, urn);
+                }
+                Some("step-done") => fresh.extend(names.get(&step).map(|urn| (*urn).to_owned())),
+                _ => {}
+            }
+            self.records += usize::from(again);
+        }
+        self.done.extend(fresh);
+    }
 }
 
 /// Whether an `up` dies there; one that does not must succeed.

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use kbz_lab::{LabAccess, LabName, lab_directory};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::under::Under;
@@ -156,11 +157,25 @@ impl Operator {
         Under::begin(self.command(arguments))
     }
 
+    /// The whole records of the journal.
+    pub fn journal(&self) -> Vec<Value> {
+        let lines = self.journal_text();
+        let records = lines
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        records
+            .map(|record: Value| record["entry"].clone())
+            .collect()
+    }
+
+    fn journal_text(&self) -> String {
+        let journal = self.folder().join(".kbz/lab/keybuzz/journal.jsonl");
+        std::fs::read_to_string(journal).unwrap_or_default()
+    }
+
     /// How many records the journal has.
     pub fn records(&self) -> usize {
-        let journal = self.folder().join(".kbz/lab/keybuzz/journal.jsonl");
-        let text = std::fs::read_to_string(journal).unwrap_or_default();
-        text.matches('\n').count()
+        self.journal_text().matches('\n').count()
     }
 
     /// Begins an `up` and kills it once it has written so many records, as `kill -9` does. Whether
