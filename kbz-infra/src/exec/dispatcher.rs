@@ -4,6 +4,8 @@
 //! one write and at most one sync, however many workers wait for it, so the disk sets the pace
 //! of batches and not of effects.
 
+mod end;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +17,15 @@ use tokio::time::Instant;
 use super::cancel::Cancel;
 use super::emitter::{Emitter, millis};
 use super::event::{Because, What};
-use super::failure::{Failure, FailureKind};
+use super::failure::Failure;
 use super::limits::{Full, Limits, Slots, sites_of};
-use super::outcome::{RunError, RunOutcome, count, tally};
+use super::outcome::{RunError, RunOutcome, count};
 use super::queue::Queue;
 use super::worker::{Bench, Report};
 use crate::effect::{Interpreter, RunContext};
 use crate::ident::Digester;
 use crate::plan::{Plan, Step, StepId};
-use crate::state::{Durability, Ended, Entry, Intent, LockedStore, OpId, Proof, StoreError};
+use crate::state::{Durability, Entry, Intent, LockedStore, OpId, Proof, StoreError};
 
 /// How many reports go to the disk together at most.
 const BATCH: usize = 4096;
@@ -507,111 +509,5 @@ impl Dispatcher {
             self.note_skipped(&plan.steps[leave.step], Because::NoJournal);
             self.skip_followers(leave.step);
         }
-    }
-
-    // The end
-
-    async fn finish(mut self) -> Result<RunOutcome, RunError> {
-        self.skip_the_rest();
-        let ended = match self.stopping {
-            Some(Because::Stopped) => Ended::Stopped,
-            _ => Ended::Complete,
-        };
-        let tally = tally(self.done.len(), self.failed.len(), self.skipped.len());
-        if !self.plan.steps.is_empty() {
-            self.unwritten.push(Entry::RunFinished {
-                run: self.bench.context.run,
-                ended,
-                tally,
-            });
-        }
-        if self.trouble.is_none() {
-            self.trouble = self.settle().await.err();
-        }
-        self.outcome(ended)
-    }
-
-    async fn settle(&mut self) -> Result<(), StoreError> {
-        self.append(Durability::Now).await?;
-        self.with_store(LockedStore::fold).await
-    }
-
-    /// Drops everything where it is. What was under way stays open in the journal.
-    async fn leave(mut self) -> Result<RunOutcome, RunError> {
-        self.workers.abort_all();
-        let mut batch = Vec::new();
-        while let Ok(report) = self.reports.try_recv() {
-            // Leave is not given any more; what is done is still noted.
-            if !matches!(report, Report::Wants { .. }) {
-                batch.push(report);
-            }
-        }
-        self.take_in(&mut batch).await;
-        self.stop(Because::Stopped);
-        let plan = Arc::clone(&self.plan);
-        let left: Vec<usize> = self.running.keys().copied().collect();
-        for place in left {
-            let effect = self.effect_under_way(place);
-            let failure = Failure {
-                kind: FailureKind::Cancelled,
-                error: "it was left under way".to_owned(),
-                silent: None,
-            };
-            let mut consequences = Consequences::default();
-            self.step_failed(place, effect, failure, &mut consequences);
-            for event in consequences.events {
-                self.emitter.emit(event);
-            }
-        }
-        self.skip_the_rest();
-        if !plan.steps.is_empty() {
-            self.unwritten.push(Entry::RunAbandoned {
-                run: self.bench.context.run,
-            });
-        }
-        if self.trouble.is_none() {
-            self.trouble = self.append(Durability::Now).await.err();
-        }
-        self.outcome(Ended::Abandoned)
-    }
-
-    /// What is ready or stands in a line when nothing more is started.
-    fn skip_the_rest(&mut self) {
-        let Some(because) = self.stopping.clone() else {
-            return;
-        };
-        let plan = Arc::clone(&self.plan);
-        let handled: BTreeSet<StepId> = self
-            .done
-            .iter()
-            .chain(self.failed.keys())
-            .chain(self.skipped.keys())
-            .copied()
-            .collect();
-        for step in plan.steps.iter().filter(|step| !handled.contains(&step.id)) {
-            self.note_skipped(step, because.clone());
-        }
-    }
-
-    fn outcome(self, ended: Ended) -> Result<RunOutcome, RunError> {
-        let elapsed = self.emitter.elapsed();
-        self.emitter.emit(What::RunFinished {
-            ended,
-            tally: tally(self.done.len(), self.failed.len(), self.skipped.len()),
-            elapsed_ms: millis(elapsed),
-        });
-        if let Some(error) = self.trouble {
-            return Err(error.into());
-        }
-        let store = self.store.ok_or(StoreError::Poisoned)?;
-        Ok(RunOutcome {
-            ended,
-            done: self.done,
-            failed: self.failed,
-            skipped: self.skipped,
-            elapsed,
-            records: store.records().clone(),
-            store,
-        })
     }
 }
