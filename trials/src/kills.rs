@@ -60,23 +60,12 @@ fn converged(times: usize, written: Option<trials::Written>) -> Outcome {
 
 /// Kills one `up` after another, until one comes to its end. How many were killed.
 fn chain(operator: &Operator, every: bool) -> usize {
-    let mut deaths: Box<dyn Iterator<Item = Death>> = if every {
-        Box::new(each_record())
-    } else {
-        Box::new(further_on())
-    };
-    let mut before = Before::default();
-    for kills in 0..MOST {
-        let mut death = deaths.next().expect("there is always another");
-        if every {
-            death.after += before.records;
-        }
-        if !is_killed(operator, death, every) {
-            return kills;
-        }
-        before.take_in(&operator.journal());
+    if every {
+        return at_each_record(operator);
     }
-    panic!("no end after {MOST} kills")
+    let mut deaths = further_on().take(MOST);
+    let end = deaths.position(|death| !is_killed(operator, death, &["up"]));
+    end.unwrap_or_else(|| panic!("no end after {MOST} kills"))
 }
 
 /// After one record, after two, after three; each time at once, and with what the record announces
@@ -92,27 +81,44 @@ fn further_on() -> impl Iterator<Item = Death> {
     (1..).flat_map(moments)
 }
 
-/// At each of the records of a step in its turn, of one step after another: once something of a
-/// step has happened, the next `up` goes on with the one after it. A run that does one step at a
-/// time writes that it begins, that a step begins, the intents of what goes together in it (two,
-/// most often), what became of each, that the step is done.
-fn each_record() -> impl Iterator<Item = Death> {
-    let step = [
-        (2, Moment::AtOnce),
-        (3, Moment::AtOnce),
-        (4, Moment::AtOnce),
-        (4, Moment::BeforeNext),
-        (5, Moment::AtOnce),
-        (6, Moment::AtOnce),
-        (7, Moment::AtOnce),
-    ];
-    let step = step.map(|(after, moment)| Death {
-        after,
-        since: Since::Run,
-        moment,
-    });
-    step.into_iter().cycle()
+/// At the records of each step in its turn, one step at a time: as it begins, and at the intent of
+/// each effect; then at one of those that are written when something has happened, for the next `up`
+/// goes on with the next step. That one is another in each step.
+fn at_each_record(operator: &Operator) -> usize {
+    let (mut before, mut kills) = (Before::default(), 0);
+    let mut kill = |offset: usize, moment, before: &mut Before| {
+        let death = Death {
+            after: before.records + offset,
+            since: Since::Run,
+            moment,
+        };
+        assert!(kills < MOST, "no end after {MOST} kills");
+        let is_killed = is_killed(operator, death, &["--parallel", "1", "up"]);
+        before.take_in(&operator.journal());
+        kills += usize::from(is_killed);
+        is_killed
+    };
+    for turn in 0.. {
+        if !kill(BEGINS, Moment::AtOnce, &mut before) {
+            break;
+        }
+        let effects = before.effects;
+        let intents = BEGINS + effects;
+        let announced = (BEGINS + 1..=intents).map(|record| (record, Moment::AtOnce));
+        let happened = match turn % (effects + 2) {
+            0 => (intents, Moment::BeforeNext),
+            done => (intents + done, Moment::AtOnce),
+        };
+        let mut deaths = announced.chain([happened]);
+        if !deaths.all(|(offset, moment)| kill(offset, moment, &mut before)) {
+            break;
+        }
+    }
+    kills
 }
+
+/// The record of a run in which its first step begins.
+const BEGINS: usize = 2;
 
 /// What runs of a chain did again: an image is taken from this machine as long as a host lacks it,
 /// and a gate is asked whenever something waits for it.
@@ -122,6 +128,8 @@ struct Before {
     done: BTreeSet<String>,
     /// How many records the last run wrote of such steps, before anything else.
     records: usize,
+    /// How many effects the first other step has.
+    effects: usize,
 }
 
 impl Before {
@@ -131,14 +139,18 @@ impl Before {
         let begun = journal.iter().rposition(begins).map_or(0, |at| at + 1);
         let mut names = BTreeMap::new();
         let mut fresh = BTreeSet::new();
-        self.records = 0;
+        (self.records, self.effects) = (0, 1);
         let mut again = true;
         for entry in &journal[begun..] {
             let step = entry["step"].as_u64();
             match entry["entry"].as_str() {
                 Some("step-started") => {
                     let urn = entry["urn"].as_str().unwrap_or_default();
-                    again &= self.done.contains(urn);
+                    if again && !self.done.contains(urn) {
+                        again = false;
+                        let effects = entry["effects"].as_u64().unwrap_or(1);
+                        self.effects = usize::try_from(effects).unwrap_or(1);
+                    }
                     names.insert(step, urn);
                 }
                 Some("step-done") => fresh.extend(names.get(&step).map(|urn| (*urn).to_owned())),
@@ -152,12 +164,7 @@ impl Before {
 
 /// Whether an `up` dies there; one that does not must succeed.
 #[expect(clippy::disallowed_macros, reason = "this program is for the terminal")]
-fn is_killed(operator: &Operator, death: Death, one_at_a_time: bool) -> bool {
-    let words: &[&str] = if one_at_a_time {
-        &["--parallel", "1", "up"]
-    } else {
-        &["up"]
-    };
+fn is_killed(operator: &Operator, death: Death, words: &[&str]) -> bool {
     let mut command = operator.command_of(&program::mortal(death), words);
     let output = command.output().expect("the program starts");
     let said = both(&output);

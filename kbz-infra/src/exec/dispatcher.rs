@@ -310,7 +310,8 @@ impl Dispatcher {
                 step,
                 effect,
                 failure,
-            } => self.step_failed(step, effect, failure, consequences),
+                doubt,
+            } => self.step_failed(step, effect, (failure, doubt), consequences),
             Report::Finished { step } => self.step_done(step, consequences),
         }
     }
@@ -365,14 +366,14 @@ impl Dispatcher {
         &mut self,
         place: usize,
         effect: u32,
-        failure: Failure,
+        (failure, doubt): (Failure, bool),
         consequences: &mut Consequences,
     ) {
         let plan = Arc::clone(&self.plan);
         let step = &plan.steps[place];
         let elapsed = self.end(place);
         let op = self.op(step.id, effect);
-        self.unwritten.push(if failure.kind.leaves_doubt() {
+        self.unwritten.push(if doubt {
             Entry::Abandoned {
                 op,
                 why: failure.error.clone(),
@@ -423,7 +424,7 @@ impl Dispatcher {
         let failure = Failure::defect(&lost.to_string(), &self.bench.context.vault);
         let effect = self.effect_under_way(place);
         let mut consequences = Consequences::default();
-        self.step_failed(place, effect, failure, &mut consequences);
+        self.step_failed(place, effect, (failure, true), &mut consequences);
         self.write(consequences).await;
     }
 

@@ -87,7 +87,7 @@ pub enum What {
         step: StepId,
         /// The effect, from 0.
         effect: u32,
-        /// How long it took, in milliseconds.
+        /// How long it took, in milliseconds; of effects that went together, all of them.
         elapsed_ms: u64,
     },
     /// A step is done.

@@ -46,6 +46,8 @@ pub(super) enum Report {
         step: usize,
         effect: u32,
         failure: Failure,
+        /// Whether it, or what was to follow, may have happened all the same.
+        doubt: bool,
     },
     /// All effects are done.
     Finished { step: usize },
@@ -109,7 +111,7 @@ impl Attempt<'_> {
                 return;
             }
             let begun = Instant::now();
-            let (done, failure) = self.insist(next..until).await;
+            let (done, failed) = self.insist(next..until).await;
             if done > next {
                 self.bench.report(Report::Completed {
                     step: self.place,
@@ -117,11 +119,12 @@ impl Attempt<'_> {
                     elapsed: begun.elapsed(),
                 });
             }
-            if let Some(failure) = failure {
+            if let Some((failure, doubt)) = failed {
                 return self.bench.report(Report::Failed {
                     step: self.place,
                     effect: count(done),
                     failure,
+                    doubt,
                 });
             }
             next = until;
@@ -142,19 +145,22 @@ impl Attempt<'_> {
 
     /// Carries effects out that go together, and tries again as often as the step says what fails.
     /// The intents stay open meanwhile, and effects are idempotent, so nothing more has to be
-    /// written down. Tells which one comes next, and why it failed where not all are done.
-    async fn insist(&self, effects: Range<usize>) -> (usize, Option<Failure>) {
+    /// written down. Tells which one comes next, and where not all are done why it failed, and whether
+    /// any attempt may have done it all the same.
+    async fn insist(&self, effects: Range<usize>) -> (usize, Option<(Failure, bool)>) {
         let (mut next, mut retry, mut pause) = (effects.start, 0, FIRST_PAUSE);
+        let mut doubt = false;
         loop {
             let context = self.context(next);
             let Err((done, failure)) = self.carry_out(next..effects.end, &context).await else {
                 return (effects.end, None);
             };
+            doubt |= failure.kind.leaves_doubt();
             if done > 0 {
                 (next, retry, pause) = (next + done, 0, FIRST_PAUSE);
             }
             if retry == self.step.retries || !failure.kind.may_pass() {
-                return (next, Some(failure));
+                return (next, Some((failure, doubt)));
             }
             retry += 1;
             context.progress.say(&format!(
@@ -164,10 +170,10 @@ impl Attempt<'_> {
             ));
             // Neither the limit of the step nor a wish to leave waits for a pause to end.
             tokio::select! {
-                () = self.cancel.cancelled() => return (next, Some(failure)),
+                () = self.cancel.cancelled() => return (next, Some((failure, doubt))),
                 slept = timeout_at(self.deadline, tokio::time::sleep(pause)) => {
                     if slept.is_err() {
-                        return (next, Some(failure));
+                        return (next, Some((failure, doubt)));
                     }
                 }
             }

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::errors::Error;
@@ -37,6 +37,9 @@ const VERSION: ClientVersion = ClientVersion {
     minor_version: 41,
 };
 
+/// What an engine calls its version, where it has named it.
+type Version = Arc<Mutex<Option<String>>>;
+
 type Opening = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
 
 /// The engine of a host.
@@ -45,14 +48,14 @@ pub(super) struct HostEngine {
     transport: Arc<dyn Transport>,
     /// Its API.
     pub(super) docker: Docker,
-    /// Its version, once it has answered anything.
-    version: Arc<OnceLock<String>>,
+    /// Its version, as its last answer named it.
+    version: Version,
 }
 
 impl HostEngine {
     /// The engine of the host that `transport` leads to.
     pub(super) fn of(transport: &Arc<dyn Transport>) -> Result<Self, Error> {
-        let version = Arc::new(OnceLock::new());
+        let version = Version::default();
         let to = Arc::clone(transport);
         let open = move || {
             let to = Arc::clone(&to);
@@ -65,12 +68,13 @@ impl HostEngine {
         })
     }
 
-    /// Its version, as it names itself in every answer; it is pinged where nothing was asked. `None`
-    /// where none answers. To be asked for its version in so many words, an engine starts the
-    /// programs that it is made of.
-    pub(super) async fn version(&self) -> Option<String> {
-        if let Some(version) = self.version.get() {
-            return Some(version.clone());
+    /// Its version, as it names itself in every answer; it is pinged where nothing was `asked` just
+    /// now. `None` where none answers. To be asked for its version in so many words, an engine starts
+    /// the programs that it is made of.
+    pub(super) async fn version(&self, asked: bool) -> Option<String> {
+        if asked {
+            let version = self.version.lock();
+            return version.unwrap_or_else(PoisonError::into_inner).clone();
         }
         tokio::time::timeout(PING, ping(&self.transport))
             .await
@@ -124,18 +128,16 @@ pub fn local_docker(socket: Option<&str>) -> Result<Docker, Error> {
     over(open, Arc::default())
 }
 
-/// An engine at the end of streams; `version` is filled in from its first answer.
+/// An engine at the end of streams; `version` becomes that of its last answer.
 fn over(
     open: impl Fn() -> Opening + Send + Sync + 'static,
-    version: Arc<OnceLock<String>>,
+    version: Version,
 ) -> Result<Docker, Error> {
     let transport = move |request: BollardRequest| {
         let (opening, version) = (open(), Arc::clone(&version));
         async move {
             let response = send(opening.await?, request).await?;
-            if let Some(named) = named_in(&response) {
-                version.get_or_init(|| named);
-            }
+            *version.lock().unwrap_or_else(PoisonError::into_inner) = named_in(&response);
             Ok(response)
         }
     };

@@ -95,6 +95,13 @@ impl Registry {
         )
     }
 
+    /// Shell text for a script that goes on after the fence: one that a newer run has overtaken
+    /// meanwhile ends there, and the lease is as new as that.
+    pub(super) fn fence_again(&self, run: u64) -> String {
+        let lease = self.lease();
+        format!("{}touch -c {lease} || exit 1\n", self.refuse_older(run))
+    }
+
     /// Shell text that makes the registry where there is none, and locks it.
     pub(super) fn open(&self) -> String {
         let (root, all) = (&self.root, self.all());

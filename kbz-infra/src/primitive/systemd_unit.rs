@@ -85,6 +85,11 @@ impl SystemdUnit {
         }
     }
 
+    /// The name of the stamp of a unit's last start.
+    pub(super) fn start_stamp(unit: &str) -> String {
+        format!("{unit}.{RESTART}")
+    }
+
     fn stamp(&self, what: &str) -> Stamp {
         Stamp {
             name: format!("{}.{what}", self.name),
@@ -114,6 +119,16 @@ impl SystemdUnit {
         Ok(context.ask(&self.site(), &self.stamp(what))?.0.as_ref() != Some(in_use))
     }
 
+    /// Whether the unit was brought up once, so that somebody must have stopped it since: its stamp
+    /// says so. Of a unit that uses nothing only the memory tells.
+    fn was_started(&self, context: &Context<'_>) -> Result<bool, PlanError> {
+        if self.restart_on.is_empty() {
+            return Ok(context.is_owned());
+        }
+        let stamp = context.ask(&self.site(), &self.stamp(RESTART))?;
+        Ok(stamp.0.is_some())
+    }
+
     /// What makes the unit enabled, and running with what it uses now.
     fn start(
         &self,
@@ -121,7 +136,8 @@ impl SystemdUnit {
         context: &Context<'_>,
     ) -> Result<Option<Change>, PlanError> {
         let active = found.active == "active";
-        if found.exists() && !active && context.ignores(Reason::STATE) {
+        let left = found.exists() && !active && context.ignores(Reason::STATE);
+        if left && self.was_started(context)? {
             return Ok(self.at_rest(found, context));
         }
         let restart_with = in_use(context, &self.restart_on);

@@ -17,8 +17,9 @@ use crate::ident::{StackName, Urn};
 use crate::plan::{Outcome, StepId};
 use crate::secret::KeyedHash;
 
-/// The version of the format of journals that this program writes.
-pub(super) const SCHEMA: u32 = 1;
+/// The version of the format of journals that this program writes. In the first, one effect of a step
+/// was open at a time.
+pub(super) const SCHEMA: u32 = 2;
 
 /// One effect of one run: `RUN.STEP.EFFECT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

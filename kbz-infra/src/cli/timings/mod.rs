@@ -65,6 +65,8 @@ struct Span {
     failed: bool,
     /// The effects of a step, one after the other.
     parts: Vec<Part>,
+    /// How many of them have ended.
+    ended: usize,
 }
 
 /// One effect of a step.
@@ -175,6 +177,20 @@ impl Span {
     }
 }
 
+impl Span {
+    /// The first part that has not ended does so now. Of parts that went together the first has the
+    /// time of all: nobody knows where one ended and the next began.
+    fn part_ended(&mut self, at: Duration) {
+        if let Some(part) = self.parts.get_mut(self.ended) {
+            part.to = at;
+            self.ended += 1;
+        }
+        if let Some(next) = self.parts.get_mut(self.ended) {
+            (next.from, next.to) = (at, at);
+        }
+    }
+}
+
 impl Part {
     fn took(&self) -> Duration {
         self.to.saturating_sub(self.from)
@@ -205,9 +221,8 @@ impl Seen {
                 }
             }
             What::EffectDone { step, .. } => {
-                let running = self.running.get_mut(step);
-                if let Some(part) = running.and_then(|running| running.parts.last_mut()) {
-                    part.to = at;
+                if let Some(running) = self.running.get_mut(step) {
+                    running.part_ended(at);
                 }
             }
             What::StepDone { step, .. } => self.ended(*step, at, false),
@@ -224,8 +239,8 @@ impl Seen {
         let Some(mut span) = self.running.remove(&step) else {
             return;
         };
-        if let Some(part) = span.parts.last_mut().filter(|_| failed) {
-            part.to = at;
+        if failed {
+            span.part_ended(at);
         }
         self.spans.push(Span {
             to: at,
@@ -253,6 +268,7 @@ fn span(kind: Kind, label: &str, from: Duration, to: Duration) -> Span {
         to,
         failed: false,
         parts: Vec::new(),
+        ended: 0,
     }
 }
 

@@ -60,7 +60,7 @@ impl Dispatcher {
                 silent: None,
             };
             let mut consequences = Consequences::default();
-            self.step_failed(place, effect, failure, &mut consequences);
+            self.step_failed(place, effect, (failure, true), &mut consequences);
             for event in consequences.events {
                 self.emitter.emit(event);
             }

@@ -105,6 +105,17 @@ impl Engine {
     }
 }
 
+/// Whether any of the queries is one to an engine.
+pub(super) fn is_asked(queries: &[&Query]) -> bool {
+    let engine = |query: &&Query| {
+        matches!(
+            query,
+            Query::ImageTag(_) | Query::ImageUser(_) | Query::Container(_)
+        )
+    };
+    queries.iter().any(engine)
+}
+
 /// Answers queries to an engine alone, that of the operator's machine.
 pub(in crate::host) async fn answer_engine(
     docker: &Docker,

@@ -51,7 +51,7 @@ pub(in crate::host) async fn answer(
         let engine = docker::Engine::ask(&site.engine.docker, queries).await;
         let facts = queries.iter().any(|query| matches!(query, Query::Facts(_)));
         let version = if facts {
-            site.engine.version().await
+            site.engine.version(docker::is_asked(queries)).await
         } else {
             None
         };

@@ -22,6 +22,9 @@ pub(super) const SHORT: Duration = Duration::from_mins(1);
 /// How long a change may take that waits for a service.
 pub(super) const LONG: Duration = Duration::from_mins(15);
 
+/// A line before the complaints of each of several changes.
+const PART: &str = "@kbz-part";
+
 /// Shell functions that every change may use.
 const FUNCTIONS: &str = r#"fail() { printf '%s\n' "$*" >&2; exit 1; }
 moved() { printf '%s\n' "$*" >&2; exit 76; }
@@ -78,20 +81,23 @@ impl Change {
     }
 
     /// Several as one: each in a shell of its own, with its own part of the input, and none after one
-    /// that fails; then the output is how many are done.
-    fn joined(parts: &[Self]) -> Self {
+    /// that fails; then the output is how many are done. `again` stands before each but the first.
+    fn joined(parts: &[Self], again: &str) -> Self {
         let mut script = String::new();
         for (done, part) in parts.iter().enumerate() {
+            let again = if done == 0 { "" } else { again };
             // What a part says besides its complaint is of no use to anybody.
-            let Self {
-                script: part,
-                stdin,
-                ..
-            } = part;
-            let length = stdin.len();
+            let body = format!("(\n{again}{}\n) >/dev/null", part.script);
+            let length = part.stdin.len();
+            let run = if length == 0 {
+                format!("{body} </dev/null")
+            } else {
+                // What a part leaves of its input is not the next one's.
+                format!("head -c {length} | {{ {body}; code=$?; cat >/dev/null; exit $code; }}")
+            };
             let _ = write!(
                 script,
-                "head -c {length} | (\n{part}\n) >/dev/null || {{ code=$?; echo {done}; exit $code; }}\n"
+                "echo {PART} >&2\n{run} || {{ code=$?; echo {done}; exit $code; }}\n"
             );
         }
         let inputs: Vec<&[u8]> = parts.iter().map(|part| part.stdin.as_ref()).collect();
@@ -142,14 +148,26 @@ pub(super) async fn run_all(
     site: &HostSite,
     run: &RunContext,
 ) -> Result<(), Halt> {
-    let output = Change::joined(&changes).sent(site, run).await;
-    let output = output.map_err(Halt::at_once)?;
+    let again = site.registry.fence_again(run.run);
+    let output = Change::joined(&changes, &again).sent(site, run).await;
+    let mut output = output.map_err(Halt::at_once)?;
+    output.stderr = last_part(&output.stderr).to_vec();
     // A host may say anything.
     let done: usize = output.text().trim().parse().unwrap_or(0);
     let done = done.min(changes.len().saturating_sub(1));
     let what = changes.get(done).map_or("", |change| &change.what);
     let judged = judge(what, site, run, output);
     judged.map(drop).map_err(|error| Halt { done, error })
+}
+
+/// What was complained of since the last part began.
+fn last_part(complaints: &[u8]) -> &[u8] {
+    let line = [PART.as_bytes(), b"\n"].concat();
+    let mut places = complaints.windows(line.len());
+    match places.rposition(|place| place == line) {
+        Some(place) => &complaints[place + line.len()..],
+        None => complaints,
+    }
 }
 
 /// What the exit code says.
@@ -211,7 +229,7 @@ mod tests {
 
     /// What a shell makes of changes that go together, the fence left out.
     fn sh(changes: &[Change]) -> Output {
-        let joined = Change::joined(changes);
+        let joined = Change::joined(changes, "");
         #[expect(
             clippy::disallowed_methods,
             reason = "a script is tried in a real shell"
@@ -232,7 +250,7 @@ mod tests {
         (
             output.status.code(),
             text(&output.stdout),
-            text(&output.stderr),
+            text(&output.stderr).replace(&format!("{PART}\n"), "|"),
         )
     }
 
@@ -250,8 +268,33 @@ mod tests {
         ];
         assert_eq!(
             told(&changes),
-            (Some(0), String::new(), "one\n\nthree".to_owned())
+            (Some(0), String::new(), "|one\n|\n|three".to_owned())
         );
+    }
+
+    #[test]
+    fn what_a_change_does_not_read_is_not_the_next_ones() {
+        let long = Box::leak("z".repeat(200_000).into_boxed_str());
+        let changes = [change("exit 0", long), change("cat >&2", "next")];
+        assert_eq!(
+            told(&changes),
+            (Some(0), String::new(), "||next".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_newer_run_is_met_before_each_but_the_first() {
+        let changes = [change("one", ""), change("two", "")];
+        let joined = Change::joined(&changes, "again\n").script;
+        assert!(joined.contains("(\none\n)"), "{joined}");
+        assert!(joined.contains("(\nagain\ntwo\n)"), "{joined}");
+    }
+
+    #[test]
+    fn only_the_one_that_failed_complains() {
+        let complaints = format!("{PART}\na warning\n{PART}\nno room\n");
+        assert_eq!(last_part(complaints.as_bytes()), b"no room\n");
+        assert_eq!(last_part(b"before any"), b"before any");
     }
 
     #[test]
@@ -267,7 +310,7 @@ mod tests {
         let expected = (
             Some(76),
             "1".to_owned(),
-            "onetwoit is gone\nswept".to_owned(),
+            "|one|twoit is gone\nswept".to_owned(),
         );
         assert_eq!(told(&changes), expected);
         assert_eq!(told(&changes[1..]).1, "0");
@@ -275,7 +318,7 @@ mod tests {
 
     #[test]
     fn they_may_take_as_long_as_all_of_them() {
-        let joined = Change::joined(&[change("", ""), change("", "").long()]);
+        let joined = Change::joined(&[change("", ""), change("", "").long()], "");
         assert_eq!(joined.deadline, SHORT + LONG);
     }
 }

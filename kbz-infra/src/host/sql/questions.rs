@@ -14,6 +14,9 @@ use crate::probe::{
 };
 use crate::secret::Vault;
 
+/// Names mean what PostgreSQL itself means by them.
+const CATALOG: &str = "SET search_path = pg_catalog";
+
 const ROLES: &str = "SELECT rolname::text, rolcanlogin, rolsuper, rolreplication, rolcreatedb, \
      rolcreaterole, rolpassword, \
      ARRAY(SELECT DISTINCT g.rolname::text FROM pg_auth_members m \
@@ -159,7 +162,10 @@ struct Way<'a> {
 
 impl Way<'_> {
     async fn connect(self, database: &str) -> Result<Connection, SqlError> {
-        connect(self.hosts, self.access, self.vault, database).await
+        let connection = connect(self.hosts, self.access, self.vault, database).await?;
+        // Whoever may create something in a database must not choose what a superuser calls there.
+        limited(connection.client.batch_execute(CATALOG)).await?;
+        Ok(connection)
     }
 
     /// A connection to a database, where there is one of this name.

@@ -46,6 +46,7 @@ use crate::effect::Removal;
 use crate::effect::{Action, Effect, UnitVerb};
 use crate::ident::{Digest, HostName, Urn};
 use crate::model::{ContainerSpec, RestartPolicy};
+use crate::primitive::SystemdUnit;
 use crate::probe::{self, ContainerReading, Facts, FactsReading, ImageTag, Probe, Site, Unit};
 use crate::resource::{
     Change, Claim, Context, Impact, Limit, Op, PlanError, Planned, Reason, Resource,
@@ -179,7 +180,13 @@ impl Container {
             && let found = context.ask(&self.site(), &unit)?
             && found.exists()
         {
-            serving |= found.active == "active";
+            let active = found.active == "active";
+            serving |= active;
+            if active {
+                // No hand stops it here: it is not left stopped, wherever this breaks off.
+                let name = SystemdUnit::start_stamp(&unit.name);
+                effects.push(self.effect(Action::RemoveStamp { name }));
+            }
             effects.push(self.effect(Action::Systemd {
                 verb: UnitVerb::Stop,
                 unit: unit.name,

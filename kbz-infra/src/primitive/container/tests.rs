@@ -123,13 +123,13 @@ fn systemd_starts_what_it_supervises() {
         (
             unit.clone(),
             there(&unit, true, |spec| spec.memory = 5),
-            "Replace (restart) memory  5 → 0: StopUnit, RemoveContainer, CreateContainer",
+            "Replace (restart) memory  5 → 0: RemoveStamp, StopUnit, RemoveContainer, CreateContainer",
         ),
         // The unit that is stopped runs, and is about to start its container again.
         (
             unit.clone(),
             there(&unit, false, |spec| spec.memory = 5),
-            "Replace (restart) memory  5 → 0: StopUnit, RemoveContainer, CreateContainer",
+            "Replace (restart) memory  5 → 0: RemoveStamp, StopUnit, RemoveContainer, CreateContainer",
         ),
     ]);
 }

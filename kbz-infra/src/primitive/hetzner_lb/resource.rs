@@ -177,7 +177,10 @@ impl HetznerLb {
             if context.ignores("location") {
                 goal.location.clone_from(&found.location);
             }
-            fields::leave_labels(context, &found.labels, &mut goal.labels);
+            // One that is made anew is made as declared.
+            if goal.location == found.location {
+                fields::leave_labels(context, &found.labels, &mut goal.labels);
+            }
         }
         goal.labels
             .insert(LABEL_STACK.to_owned(), context.stack().to_owned());
