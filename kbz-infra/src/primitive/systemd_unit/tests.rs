@@ -71,7 +71,7 @@ fn every_transition() {
         (
             unit(),
             read_up(found("inactive", "enabled", false)),
-            "Update (none) does not run (inactive): DaemonReloadUnit, RestartUnit, Stamp, Stamp",
+            "Update (none) does not run (inactive): RestartUnit, Stamp, Stamp",
         ),
         (
             unit(),
@@ -144,7 +144,7 @@ fn a_state_that_is_ignored_stays_as_it_is_found() {
         (
             unit(),
             read_up(found("inactive", "disabled", false)).ignoring("enabled"),
-            "Update (none) does not run (inactive): DaemonReloadUnit, RestartUnit, Stamp, Stamp",
+            "Update (none) does not run (inactive): RestartUnit, Stamp, Stamp",
         ),
         // What is not there is made whole.
         (
