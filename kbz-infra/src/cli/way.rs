@@ -107,7 +107,7 @@ async fn through_lab(
     };
     match way {
         Some(way) => {
-            let hosts = early.and_then(|early| early.into(&way));
+            let hosts = early.and_then(|early| early.unless_changed(&way));
             let hetzner = way.hetzner.map(|(api, token)| client(&api, token));
             Ok(Way {
                 interpreter: real(session, way.hosts, hosts, hetzner.transpose()?)?,
@@ -141,7 +141,7 @@ impl Early {
     }
 
     /// The hosts, if nothing of the lab had to be made or mended.
-    fn into(self, way: &LabWay) -> Option<Hosts> {
+    fn unless_changed(self, way: &LabWay) -> Option<Hosts> {
         let fits = !way.changed && way.hosts == self.settings;
         fits.then_some(self.hosts)
     }
