@@ -121,6 +121,16 @@ impl Operator {
         std::fs::write(self.folder().join("kbz.toml"), text).expect("kbz.toml");
     }
 
+    /// Sets a version for the lab, as an operator would: in `lab/versions.yaml`.
+    pub fn set_version(&self, name: &str, version: &str) {
+        let file = self.folder().join("lab/versions.yaml");
+        let text = std::fs::read_to_string(&file).expect("versions.yaml");
+        let key = format!("{name}: ");
+        let line = text.lines().find(|line| line.starts_with(&key));
+        let text = text.replace(line.expect("a version to set"), &format!("{key}{version}"));
+        std::fs::write(&file, text).expect("versions.yaml");
+    }
+
     /// The command line of this operator's program.
     pub fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(&self.program, arguments)

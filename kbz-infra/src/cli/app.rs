@@ -71,6 +71,8 @@ impl Cli {
     /// Runs a command line given as words, the program's name first. What cannot be understood,
     /// and a question for help, end the process.
     pub fn run<W: Into<OsString> + Clone>(self, words: impl IntoIterator<Item = W>) -> ExitCode {
+        #[cfg(feature = "mimalloc")]
+        super::allocator::in_small_pages();
         let arguments = Arguments::try_parse_from(words).unwrap_or_else(|error| error.exit());
         let screen = Screen::of_process(arguments.common.color, arguments.common.json);
         let runtime = match tokio::runtime::Runtime::new() {

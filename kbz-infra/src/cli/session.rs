@@ -71,6 +71,8 @@ impl Session {
         let memory = memory::of(&environment, disk)?;
         let settings = settings(&environment, folder, lab)?;
         let Checked { program, graph } = checked(name, settings, declare).map_err(Failed)?;
+        #[cfg(feature = "mimalloc")]
+        super::allocator::for_objects(graph.len());
         let overrides = Overrides::load(&folder.join(Overrides::FILE))?;
         let graph = overrides.applied(&environment.name, graph)?;
         timings.over(Phase::Program, begun);

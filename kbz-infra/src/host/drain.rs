@@ -1,73 +1,88 @@
 //! What an HAProxy is asked and told on its loopback port: whether it is drained.
 //!
-//! In words of HTTP, written by the host's own bash: nothing needs to be installed for it.
+//! In words of HTTP. It is asked from here, through its host; what drains it or puts it back is a
+//! change like any other, a script, and speaks by the host's own bash: nothing needs to be installed
+//! for it.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::Request;
+
+use super::http;
+use super::transport::{Stream, Transport, TransportError};
+use crate::diag::error_chain;
 use crate::probe::DrainReading;
 
-/// What is asked of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
-    /// Whether it is drained.
-    Get,
-    /// To be drained.
-    Put,
-    /// To be in service.
-    Delete,
-}
-
-impl Verb {
-    fn word(self) -> &'static str {
-        match self {
-            Verb::Get => "GET",
-            Verb::Put => "PUT",
-            Verb::Delete => "DELETE",
-        }
-    }
-}
+/// How long it may take to say a word.
+const SOON: Duration = Duration::from_secs(2);
+/// No word is longer.
+const LONGEST: usize = 64;
 
 /// What it says when it is drained.
 const DRAINED: &str = "drained";
 /// What it says when it is in service.
 const READY: &str = "ready";
-/// What the command says where nothing listens.
+/// What the script says where nothing listens.
 const NOBODY: &str = "nobody";
 
-/// A command that prints the one word of the answer, its last line; `nobody` where nothing listens,
-/// or nothing.
-pub(super) fn ask(port: u16, verb: Verb) -> String {
-    let verb = verb.word();
-    // In bash alone: each program more would take as long as the question.
-    let inner = format!(
-        "exec 3<>/dev/tcp/127.0.0.1/{port} || {{ echo {NOBODY}; exit; }}; \
-         printf \"{verb} /drain HTTP/1.0\\r\\n\\r\\n\" >&3; \
-         while read -r line || [ -n \"$line\" ]; do last=$line; done <&3; echo \"${{last%$'\\r'}}\""
-    );
-    let inner = inner.replace('\'', r"'\''");
-    format!("timeout 2 bash -c '{inner}' 2>/dev/null")
+/// Whether the HAProxy behind a port of a host is drained, or why the host does not tell. One that
+/// does not run, hangs, or is no HAProxy of this program, cannot be: that must not keep the rest of
+/// its host from being read and repaired.
+pub(super) async fn read(host: &dyn Transport, port: u16) -> Result<DrainReading, String> {
+    let stream = match host.tcp("127.0.0.1", port).await {
+        Ok(stream) => stream,
+        Err(TransportError::Refused { nobody: true, .. }) => return Ok(DrainReading(None)),
+        Err(error) => return Err(error_chain(&error)),
+    };
+    let word = tokio::time::timeout(SOON, word(stream)).await;
+    Ok(DrainReading(
+        match word.ok().flatten().as_deref().map(str::trim) {
+            Some(DRAINED) => Some(true),
+            Some(READY) => Some(false),
+            _ => None,
+        },
+    ))
 }
 
-/// What the word means. One that hangs, or is no HAProxy of this program, cannot be drained: that
-/// must not keep the rest of its host from being read and repaired.
-pub(super) fn reading(said: &str) -> DrainReading {
-    DrainReading(match said.trim() {
-        DRAINED => Some(true),
-        READY => Some(false),
-        _ => None,
-    })
+async fn word(stream: Stream) -> Option<String> {
+    let request = Request::get("/drain").header("host", "127.0.0.1");
+    let request = request.body(Empty::<Bytes>::new()).ok()?;
+    let answer = http::sent(stream, request).await.ok()?;
+    let body = Limited::new(answer.into_body(), LONGEST).collect().await;
+    String::from_utf8(body.ok()?.to_bytes().into()).ok()
 }
 
 /// A script that drains it or puts it back. One that does not run is in service once it does.
 pub(super) fn set(port: u16, drained: bool) -> String {
     let (verb, wanted) = if drained {
-        (Verb::Put, DRAINED.to_owned())
+        ("PUT", DRAINED.to_owned())
     } else {
-        (Verb::Delete, format!("{READY}|{NOBODY}"))
+        ("DELETE", format!("{READY}|{NOBODY}"))
     };
-    let said = ask(port, verb);
+    let said = tell(port, verb);
     format!(
         "said=$({said}); case $said in {wanted}) ;; \
          *) fail \"the HAProxy on its loopback port {port} says: ${{said:-nothing}}\" ;; esac"
     )
+}
+
+/// A command that prints the one word of the answer, its last line; `nobody` where nothing listens,
+/// or nothing. The request is one packet: what bash prints goes out line by line, and the second
+/// would wait until the first is acknowledged, 40 ms later.
+fn tell(port: u16, verb: &str) -> String {
+    let inner = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{port} || {{ echo {NOBODY}; exit; }}
+r=$'\r'
+cat >&3 <<KBZ
+{verb} /drain HTTP/1.0$r
+$r
+KBZ
+while read -r line || [ -n \"$line\" ]; do last=$line; done <&3; echo \"${{last%$'\r'}}\""
+    );
+    let inner = inner.replace('\'', r"'\''");
+    format!("timeout {} bash -c '{inner}' 2>/dev/null", SOON.as_secs())
 }
 
 #[cfg(test)]
@@ -77,6 +92,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::host::ssh::testing::{TestServer, host};
 
     /// What a shell makes of a script.
     #[expect(
@@ -112,15 +128,28 @@ mod tests {
         (port, asked)
     }
 
+    /// What is read of an HAProxy through a host.
+    fn read_through_a_host(port: u16) -> Result<DrainReading, String> {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let server = TestServer::start().await;
+            read(&server.host(), port).await
+        })
+    }
+
     #[test]
     fn it_is_asked_and_told_in_words_of_http() {
         let (port, asked) = answering("ready\n");
-        let (_, said) = shell(&ask(port, Verb::Get));
-        assert_eq!(reading(&said), DrainReading(Some(false)));
-        assert_eq!(asked.join().unwrap(), "GET /drain HTTP/1.0\r\n\r\n");
+        assert_eq!(read_through_a_host(port), Ok(DrainReading(Some(false))));
+        assert!(asked.join().unwrap().starts_with("GET /drain HTTP/1.1\r\n"));
+        let (port, _asked) = answering("drained\n");
+        assert_eq!(read_through_a_host(port), Ok(DrainReading(Some(true))));
         let (port, asked) = answering("drained\n");
         assert_eq!(shell(&set(port, true)), (true, String::new()));
         assert_eq!(asked.join().unwrap(), "PUT /drain HTTP/1.0\r\n\r\n");
+        let (port, asked) = answering("ready\n");
+        assert_eq!(shell(&set(port, false)), (true, String::new()));
+        assert_eq!(asked.join().unwrap(), "DELETE /drain HTTP/1.0\r\n\r\n");
     }
 
     #[test]
@@ -128,17 +157,38 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let (_, said) = shell(&ask(port, Verb::Get));
-        assert_eq!(reading(&said), DrainReading(None));
+        assert_eq!(read_through_a_host(port), Ok(DrainReading(None)));
         assert_eq!(shell(&set(port, false)), (true, String::new()));
         let (went, said) = shell(&set(port, true));
         assert!(!went && said.ends_with("says: nobody"), "{said}");
     }
 
     #[test]
+    fn a_host_that_is_not_reached_tells_nothing() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let told = runtime.block_on(async {
+            let server = TestServer::start().await;
+            let nowhere = TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap();
+            let settings = server.settings_at(nowhere);
+            read(&host(settings), 8406).await
+        });
+        assert!(told.unwrap_err().contains("cannot be reached"));
+    }
+
+    #[test]
     fn another_answer_is_no_answer() {
-        assert_eq!(reading(""), DrainReading(None));
-        assert_eq!(reading("<html>"), DrainReading(None));
+        let (port, _asked) = answering("<html>");
+        assert_eq!(read_through_a_host(port), Ok(DrainReading(None)));
+        let blanks = "drained                                                                ";
+        let (port, _asked) = answering(blanks);
+        assert_eq!(
+            read_through_a_host(port),
+            Ok(DrainReading(None)),
+            "too long"
+        );
         let (port, _asked) = answering("drained\n");
         let (went, said) = shell(&set(port, false));
         assert!(!went && said.ends_with("says: drained"), "{said}");

@@ -13,11 +13,11 @@ use bollard::errors::Error;
 use bollard::{BollardRequest, ClientVersion, Docker};
 use bytes::Bytes;
 use http_body_util::Empty;
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::http::{Request, Response, Uri, header};
-use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
+use super::http;
 use super::transport::{Lane, Stream, Transport};
 use crate::diag::error_chain;
 
@@ -98,7 +98,7 @@ async fn ping(transport: &Arc<dyn Transport>) -> Option<String> {
         .header(header::HOST, ENGINE)
         .body(Empty::<Bytes>::new())
         .ok()?;
-    let response = sent(stream, request).await.ok()?;
+    let response = http::sent(stream, request).await.ok()?;
     named_in(&response)
 }
 
@@ -155,18 +155,7 @@ async fn send(stream: Stream, mut request: BollardRequest) -> Result<Response<In
     }
     let host = header::HeaderValue::from_static(ENGINE);
     request.headers_mut().insert(header::HOST, host);
-    Ok(sent(stream, request).await?)
-}
-
-async fn sent<B>(stream: Stream, request: Request<B>) -> Result<Response<Incoming>, hyper::Error>
-where
-    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
-{
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // Its end shows in the response; it ends with the sender and the body.
-    tokio::spawn(async move { drop(connection.with_upgrades().await) });
-    sender.send_request(request).await
+    Ok(http::sent(stream, request).await?)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod builder;
 mod drain;
 mod engine;
 pub mod hetzner;
+mod http;
 mod interpreter;
 mod patroni;
 pub mod pool;
@@ -16,6 +17,7 @@ mod run;
 pub mod shell;
 mod sql;
 pub mod ssh;
+mod systemd;
 pub mod transport;
 
 pub use engine::local_docker;

@@ -30,7 +30,7 @@ pub trait Transport: Send + Sync + fmt::Debug {
     /// The host that is reached.
     fn host(&self) -> &HostName;
 
-    /// Runs a command and waits for its end.
+    /// Runs a command and waits for its end, or until it has given the answer that is wanted.
     async fn exec(&self, command: Exec) -> Result<Output, TransportError>;
 
     /// Runs a command whose standard input, after that of `command`, is a stream of any
@@ -86,6 +86,8 @@ pub struct Exec {
     pub deadline: Duration,
     /// How many bytes it may print on each of its outputs.
     pub limit: usize,
+    /// Whether what it has printed so far is all that is wanted of it.
+    pub answered: fn(&[u8]) -> bool,
 }
 
 impl Exec {
@@ -96,7 +98,15 @@ impl Exec {
             stdin: Bytes::new(),
             deadline,
             limit: OUTPUT_LIMIT,
+            answered: |_| false,
         }
+    }
+
+    /// Nobody waits for its end once it has printed an answer that is whole: a host tells of the
+    /// end in messages of their own, which may take as long as everything before.
+    pub fn until(mut self, answered: fn(&[u8]) -> bool) -> Self {
+        self.answered = answered;
+        self
     }
 
     /// Gives the script something to read.
@@ -119,6 +129,8 @@ pub enum Status {
     Exited(u32),
     /// By a signal, such as `KILL`.
     Signaled(String),
+    /// Nobody waited for that: what it had printed was all that was wanted.
+    Answered,
 }
 
 impl Status {
@@ -131,7 +143,7 @@ impl Status {
     pub fn code(&self) -> Option<u32> {
         match self {
             Self::Exited(code) => Some(*code),
-            Self::Signaled(_) => None,
+            Self::Signaled(_) | Self::Answered => None,
         }
     }
 }
@@ -141,6 +153,7 @@ impl fmt::Display for Status {
         match self {
             Self::Exited(code) => write!(f, "exit code {code}"),
             Self::Signaled(signal) => write!(f, "signal {signal}"),
+            Self::Answered => f.write_str("a whole answer"),
         }
     }
 }
@@ -230,6 +243,8 @@ pub enum TransportError {
         what: String,
         /// What the host said, and the usual cause.
         why: String,
+        /// Whether the host would have done it, and nobody listens there.
+        nobody: bool,
     },
     /// The connection ended before the answer.
     #[error("the connection to {at} ended in between: {why}")]

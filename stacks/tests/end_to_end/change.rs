@@ -1,10 +1,10 @@
-//! Changes of parameters under a load of writes: one that only reloads, and one that restarts
-//! every member in its turn.
+//! Changes under a load of writes: a parameter that only reloads, one that restarts every member in
+//! its turn, and a new image of Patroni.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use trials::{DATABASES, Load, Operator};
+use trials::{DATABASES, Load, Operator, hosts};
 
 use crate::told;
 
@@ -68,7 +68,7 @@ pub(crate) fn that_rolls(operator: &Operator) {
     }
     let said = operator.must(&["up"]);
     told("roll of max_connections", load.end(operator));
-    in_turn(&said, &leader);
+    in_turn(&said, "member-restart:", &leader);
     assert!(
         values(operator, "max_connections")
             .values()
@@ -84,23 +84,58 @@ pub(crate) fn that_rolls(operator: &Operator) {
     operator.unchanged();
 }
 
-/// Replicas, the switchover, the old leader; a gate after each.
-fn in_turn(said: &str, leader: &str) {
+/// Another release of Patroni is another image: the container of every member is made anew, in the
+/// same turns.
+pub(crate) fn of_the_image(operator: &Operator) {
+    let leader = operator.leader();
+    operator.set_version("patroni", "4.1.4");
+    let load = Load::begin(operator, 20);
+    let said = operator.pending();
+    for seen in ["± container patroni", "1 switchover", "6 restarts"] {
+        assert!(said.contains(seen), "`{seen}` is not in:\n{said}");
+    }
+    let said = operator.must(&["up"]);
+    told("roll of another image", load.end(operator));
+    in_turn(&said, "container@", &leader);
+    for host in DATABASES {
+        let version = "docker exec patroni /opt/patroni/bin/patroni --version";
+        assert_eq!(operator.on(host, version).trim(), "patroni 4.1.4", "{host}");
+        let images = operator.on(host, "docker images --format '{{.Tag}}' kbz-patroni");
+        let tags: Vec<&str> = images.lines().collect();
+        assert!(
+            tags.len() == 1 && tags[0].contains("patroni4.1.4"),
+            "{tags:?}"
+        );
+    }
+    assert_ne!(operator.leader(), leader, "the leader hands over");
+    hosts::have_each_container_once(operator);
+    operator.settled();
+    operator.unchanged();
+}
+
+/// Replicas, the switchover, the old leader; a gate after each. A member's turn is told by what
+/// stands before its name.
+fn in_turn(said: &str, disturbed: &str, leader: &str) {
     let done = said.lines().filter_map(|line| line.strip_prefix("  ✓ "));
     let mut turns = Vec::new();
     for line in done {
-        let restart = line.strip_prefix("member-restart:");
-        let member = restart.and_then(|rest| rest.split_whitespace().next());
+        let member = line.strip_prefix(disturbed);
+        let member = member.and_then(|rest| rest.split([':', ' ']).next());
         if let Some(member) = member {
-            turns.push(member.to_owned());
+            turns.push(member);
         } else if line.starts_with("switchover:") {
-            turns.push("switchover".to_owned());
-        } else if line.starts_with("gate:") && turns.last().is_some_and(|last| last != "gate") {
-            turns.push("gate".to_owned());
+            turns.push("switchover");
+        } else if line.starts_with("gate:") && turns.last().is_some_and(|last| *last != "gate") {
+            turns.push("gate");
         }
     }
-    let replicas = DATABASES.iter().rev().filter(|host| **host != leader);
+    let replicas = DATABASES.iter().filter(|host| **host != leader);
     let order = replicas.copied().chain(["switchover", leader]);
     let wanted: Vec<&str> = order.flat_map(|turn| [turn, "gate"]).collect();
+    // Which replica goes first depends on whose commits count.
+    let (first, second) = (turns.first().copied(), turns.get(2).copied());
+    if first > second {
+        turns.swap(0, 2);
+    }
     assert_eq!(turns, wanted, "{said}");
 }

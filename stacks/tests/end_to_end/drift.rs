@@ -1,6 +1,7 @@
-//! What hands changed is shown by `preview` and put right by one `up`, kind by kind.
+//! What hands changed is shown by `preview` and put right by one `up`, kind by kind, unless it is
+//! adopted.
 
-use trials::{Balancer, Operator};
+use trials::{Balancer, Operator, both};
 
 /// One thing that a hand changes on a host.
 struct Hand {
@@ -144,4 +145,58 @@ pub(crate) fn is_seen_and_repaired(operator: &Operator) {
     println!("drift: target and service of the load balancer: seen, repaired");
     operator.settled();
     operator.unchanged();
+}
+
+/// What hands changed may stay: `drift --adopt` writes it down beside the program, and no `up`
+/// undoes it, until it is found otherwise or nothing is written down any more.
+pub(crate) fn is_adopted(operator: &Operator) {
+    let host = operator.replicas()[0];
+    let swappiness = "sysctl -n vm.swappiness";
+    let enabled = "systemctl is-enabled haproxy-docker.service || true";
+    let createdb = "SELECT rolcreatedb FROM pg_roles WHERE rolname = 'kb_app'";
+    let leader = operator.leader();
+    operator.on(host, "sysctl -w vm.swappiness=30");
+    operator.on("haproxy-02", "systemctl disable haproxy-docker.service");
+    operator.superuser(&leader, "ALTER ROLE kb_app CREATEDB");
+    let said = operator.must(&["drift", "--adopt"]);
+    let overrides = operator.folder().join("overrides.toml");
+    let written = std::fs::read_to_string(&overrides).expect("overrides.toml");
+    for (seen, noted) in [
+        ("1 → 30", "\"value\" = \"30\""),
+        ("enabled → disabled", "\"enabled\" = \"disabled\""),
+        ("false → true", "\"createdb\" = \"true\""),
+    ] {
+        assert!(said.contains(seen), "`{seen}` is not in:\n{said}");
+        assert!(written.contains(noted), "`{noted}` is not in:\n{written}");
+    }
+    operator.unchanged();
+    let found = |host: &str, script| operator.on(host, script).trim().to_owned();
+    assert_eq!(found(host, swappiness), "30");
+    assert_eq!(found("haproxy-02", enabled), "disabled");
+    assert_eq!(operator.superuser(&leader, createdb), "t");
+    // Found otherwise, it is drift again, and made as declared.
+    operator.on(host, "sysctl -w vm.swappiness=20");
+    operator.must(&["up"]);
+    assert_eq!(found(host, swappiness), "1");
+    assert_eq!(found("haproxy-02", enabled), "disabled");
+    std::fs::remove_file(&overrides).expect("overrides.toml");
+    operator.must(&["up"]);
+    assert_eq!(found("haproxy-02", enabled), "enabled");
+    assert_eq!(operator.superuser(&leader, createdb), "f");
+    what_a_gate_waits_for_is_not(operator);
+    operator.unchanged();
+}
+
+/// What its group cannot do without is refused, with what waits for it, and is put right.
+fn what_a_gate_waits_for_is_not(operator: &Operator) {
+    operator.on("haproxy-02", "systemctl stop haproxy-docker.service");
+    let unit = "unit@haproxy-02:haproxy-docker.service";
+    let refused = operator.run(&["drift", "--adopt", "--target", unit]);
+    let said = both(&refused);
+    assert!(!refused.status.success(), "{said}");
+    assert!(said.contains("gate:lb-haproxy is healthy"), "{said}");
+    operator.must(&["up"]);
+    let state = operator.on("haproxy-02", "systemctl is-active haproxy-docker.service");
+    assert_eq!(state.trim(), "active");
+    operator.settled();
 }

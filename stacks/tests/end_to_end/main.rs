@@ -37,15 +37,17 @@ fn from_nothing_to_a_cluster_that_survives_and_back_to_nothing() {
     );
     let program = Program::at(env!("CARGO_BIN_EXE_keybuzz"));
     let operator = Operator::new(program, Path::new(env!("CARGO_MANIFEST_DIR")));
-    let stages: [(&str, Stage); 12] = [
+    let stages: [(&str, Stage); 14] = [
         ("first up, killed on its way", kills::of_the_first_up),
         ("no changes", Operator::unchanged),
         ("serves", serves),
         ("keeps its secrets, has no way out", sealed::holds),
         ("forgotten", forgotten::is_found_by_its_mark),
         ("drift", drift::is_seen_and_repaired),
+        ("drift that may stay", drift::is_adopted),
         ("a change that reloads", change::that_reloads),
         ("a change that rolls", change::that_rolls),
+        ("another image", change::of_the_image),
         ("a roll, killed on its way", kills::of_a_roll),
         ("a host paused during up", outage::of_a_host_during_up),
         ("the leader killed", outage::of_the_leader),

@@ -8,7 +8,6 @@ use super::frames::Frames;
 use super::script::Script;
 use super::system::{self, SmallFiles};
 use crate::effect::Record;
-use crate::host::drain;
 use crate::host::registry::{Registry, belongs};
 use crate::ident::{HostName, StackName};
 use crate::probe::{
@@ -48,7 +47,7 @@ impl<'a> Answers<'a> {
     }
 
     /// The reading for `query`, or why the host gave none; `None` where not the host's script
-    /// answers, but its Docker engine or another kind of site.
+    /// answers, but its Docker engine, its HAProxy, its systemd or another kind of site.
     pub(super) fn reading(&self, query: &Query) -> Option<Result<Reading, String>> {
         Some(match query {
             Query::Path(query) => self
@@ -56,7 +55,6 @@ impl<'a> Answers<'a> {
                 .reading(&query.path, query.content)
                 .map(Reading::from),
             Query::Entries(query) => self.files.entries(&query.path).map(Reading::from),
-            Query::Unit(query) => system::unit(self.frames, &query.name).map(Reading::from),
             Query::SysctlValue(query) => {
                 Ok(SysctlReading(system::sysctl(&self.small, &query.key)).into())
             }
@@ -77,16 +75,14 @@ impl<'a> Answers<'a> {
                 system::filesystem(self.frames, index).map(Reading::from)
             }
             Query::Module(query) => system::module(self.frames, &query.name).map(Reading::from),
-            Query::Drain(query) => {
-                let said = self.frames.get(&format!("drain-{}", query.port));
-                Ok(drain::reading(said.unwrap_or_default()).into())
-            }
             Query::Stamp(query) => self.stamp(&query.name).map(Reading::from),
             Query::Registry(_) => self.records().map(Reading::from),
             Query::Claims(_) => Ok(self.claims().into()),
             Query::ImageUser(_)
             | Query::ImageTag(_)
             | Query::Container(_)
+            | Query::Drain(_)
+            | Query::Unit(_)
             | Query::Role(_)
             | Query::Database(_)
             | Query::Extension(_)
@@ -128,12 +124,13 @@ impl<'a> Answers<'a> {
         Ok(RegistryReading(entries?))
     }
 
-    /// `STACK/objects/DIGEST.json` of every stack but this one.
+    /// `FOLDER/STACK/objects/DIGEST.json` of every stack but this one.
     fn claims(&self) -> ClaimsReading {
         let own = self.registry.stack();
         let lines = self.frames.get("claims").unwrap_or_default().lines();
         let claim = |line: &str| {
-            let (stack, object) = line.split_once("/objects/")?;
+            let inside = line.strip_prefix(self.registry.all())?.strip_prefix('/')?;
+            let (stack, object) = inside.split_once("/objects/")?;
             let digest = object.strip_suffix(".json")?.parse().ok()?;
             Some((digest, StackName::new(stack).ok()?))
         };

@@ -1,5 +1,6 @@
 //! What is at a path, from `stat`, `sha256sum`, `lsattr` and `tail`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -38,8 +39,12 @@ impl<'a> Files<'a> {
         let lines = |name| frames.get(name).unwrap_or_default().lines();
         let hashes = lines("hashes").chain(lines("hashes-failed"));
         let stats: BTreeMap<&str, Stat> = lines("stat").filter_map(stat).collect();
+        let told = match frames.get("contents-base64") {
+            Some(payload) => Cow::from(BASE64.decode(payload).unwrap_or_default()),
+            None => Cow::from(frames.bytes("contents").unwrap_or_default()),
+        };
         Self {
-            contents: contents(frames.get("contents").unwrap_or_default(), &stats),
+            contents: contents(&told, &stats),
             stats,
             complaints: frames.get("stat-complaints").unwrap_or_default(),
             hashes: hashes.filter_map(hash).collect(),
@@ -161,13 +166,12 @@ fn immutable(line: &str) -> Option<&str> {
 const HEAD: &str = "==> ";
 const HEAD_ENDS: &str = " <==\n";
 
-/// Contents as `tail -v` prints them, in base64: before each file a line with its path, between two
-/// an empty one. Each is as long as `stat` says, or, where it has changed meanwhile, as far as the
+/// Contents as `tail -v` prints them: before each file a line with its path, between two an empty
+/// one. Each is as long as `stat` says, or, where it has changed meanwhile, as far as the
 /// next of the paths.
-fn contents<'a>(payload: &str, stats: &BTreeMap<&'a str, Stat>) -> BTreeMap<&'a str, Vec<u8>> {
-    let all = BASE64.decode(payload).unwrap_or_default();
+fn contents<'a>(all: &[u8], stats: &BTreeMap<&'a str, Stat>) -> BTreeMap<&'a str, Vec<u8>> {
     let mut contents = BTreeMap::new();
-    let mut rest = headed(&all, stats);
+    let mut rest = headed(all, stats);
     while let Some((path, after)) = rest {
         let told = stats
             .get(path)
@@ -232,7 +236,7 @@ mod tests {
         let lines = ["81a4 0 0 2 root root /a|", "81a4 0 0 3 root root /b|"];
         let stats: BTreeMap<&str, Stat> = lines.into_iter().filter_map(stat).collect();
         let read = |text: &str| {
-            let found = contents(&BASE64.encode(text), &stats);
+            let found = contents(text.as_bytes(), &stats);
             let shown = found
                 .into_iter()
                 .map(|(path, bytes)| format!("{path} {}", String::from_utf8_lossy(&bytes)));
@@ -246,7 +250,7 @@ mod tests {
         assert_eq!(read(a), ["/a "], "the second is gone");
         assert_eq!(read(""), [""; 0]);
         assert_eq!(read("==> /c <==\n"), [""; 0], "nobody asked for it");
-        assert!(contents("no base64", &stats).is_empty());
+        assert!(contents(b"nothing like it", &stats).is_empty());
     }
 
     #[test]
@@ -254,7 +258,7 @@ mod tests {
         let lines = ["81a4 0 0 13 root root /a|", "81a4 0 0 1 root root /b|"];
         let stats: BTreeMap<&str, Stat> = lines.into_iter().filter_map(stat).collect();
         let told = "==> /a <==\n\n==> /b <==\nx\n==> /b <==\ny";
-        let found = contents(&BASE64.encode(told), &stats);
+        let found = contents(told.as_bytes(), &stats);
         assert_eq!(found["/a"], b"\n==> /b <==\nx");
         assert_eq!(found["/b"], b"y");
     }

@@ -11,10 +11,19 @@
 
 /// The frame that ends an answer; without it the answer was cut short.
 const END: &str = "end";
+const LAST: &[u8] = b"@end 0\n\n";
 
 /// The frames of one answer, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Frames(Vec<(String, String)>);
+pub(super) struct Frames(Vec<Frame>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Frame {
+    name: String,
+    text: String,
+    /// The payload, where it is no text.
+    binary: Option<Vec<u8>>,
+}
 
 /// Why an answer cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,26 +39,56 @@ impl Frames {
             if name == END {
                 return Ok(Self(frames));
             }
-            frames.push((name, String::from_utf8_lossy(payload).into_owned()));
+            let text = String::from_utf8_lossy(payload);
+            let binary = (text.as_bytes() != payload).then(|| payload.to_vec());
+            let text = text.into_owned();
+            frames.push(Frame {
+                name: name.to_owned(),
+                text,
+                binary,
+            });
             bytes = rest;
         }
     }
 
-    /// The first frame of that name.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let named = self.0.iter().find(|(known, _)| known == name);
-        named.map(|(_, payload)| payload.as_str())
+    /// Whether an answer has arrived as a whole. Only what ends as one is read for that, since it
+    /// grows piece by piece.
+    pub(super) fn are_whole(bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        while rest.len() >= LAST.len() && bytes.ends_with(LAST) {
+            match frame(rest) {
+                Ok((END, ..)) => return true,
+                Ok((.., after)) => rest = after,
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
-    /// All frames of that name.
+    /// The first frame of that name, as text.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        Some(self.first(name)?.text.as_str())
+    }
+
+    /// The first frame of that name, as it came.
+    pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let frame = self.first(name)?;
+        Some(frame.binary.as_deref().unwrap_or(frame.text.as_bytes()))
+    }
+
+    /// All frames of that name, as text.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let named = self.0.iter().filter(move |(known, _)| known == name);
-        named.map(|(_, payload)| payload.as_str())
+        let named = self.0.iter().filter(move |frame| frame.name == name);
+        named.map(|frame| frame.text.as_str())
+    }
+
+    fn first(&self, name: &str) -> Option<&Frame> {
+        self.0.iter().find(|frame| frame.name == name)
     }
 }
 
 /// The first frame, and what follows it.
-fn frame(bytes: &[u8]) -> Result<(String, &[u8], &[u8]), Garbled> {
+fn frame(bytes: &[u8]) -> Result<(&str, &[u8], &[u8]), Garbled> {
     let rest = bytes.strip_prefix(b"@").ok_or(Garbled("no frame begins"))?;
     let line = rest.iter().position(|byte| *byte == b'\n');
     let line = line.ok_or(Garbled("it ends inside a frame"))?;
@@ -65,7 +104,7 @@ fn frame(bytes: &[u8]) -> Result<(String, &[u8], &[u8]), Garbled> {
         .get(..length)
         .ok_or(Garbled("it ends inside a frame"))?;
     match rest.get(length) {
-        Some(b'\n') => Ok((name.to_owned(), payload, &rest[length + 1..])),
+        Some(b'\n') => Ok((name, payload, &rest[length + 1..])),
         _ => Err(Garbled("a frame does not end where it says")),
     }
 }
@@ -85,6 +124,9 @@ mod tests {
             ["x\n@end 0\n\n\ny", ""]
         );
         assert_eq!(frames.get("b"), None);
+        let frames = Frames::parse(b"@a 3\n\xffx\n\n@b 1\nb\n@end 0\n\n").unwrap();
+        assert_eq!(frames.bytes("a"), Some(&b"\xffx\n"[..]));
+        assert_eq!(frames.bytes("b"), Some(&b"b"[..]));
     }
 
     #[test]
@@ -92,8 +134,14 @@ mod tests {
         let whole = b"@a 3\nabc\n@end 0\n\n";
         for length in 0..whole.len() {
             assert!(Frames::parse(&whole[..length]).is_err(), "{length}");
+            assert!(!Frames::are_whole(&whole[..length]), "{length}");
         }
-        assert!(Frames::parse(whole).is_ok());
+        assert!(Frames::parse(whole).is_ok() && Frames::are_whole(whole));
+        let inside = b"@a 20\nx\n@end 0\n\n";
+        assert!(
+            !Frames::are_whole(inside),
+            "a file that ends like an answer"
+        );
     }
 
     proptest! {

@@ -1,14 +1,12 @@
-//! The one script that asks a host everything.
+//! The one script that asks a host everything that no program there is asked by its own API.
 //!
 //! However many the questions, the host starts a handful of programs: one `stat`, one `tail` of all
-//! contents, one `sha256sum` of the rest, one `systemctl show`, one `grep` that prints every small
-//! file that matters and the whole registry, one `df`. It needs a POSIX shell, coreutils, grep and
-//! systemd, and changes nothing.
+//! contents, one `sha256sum` of the rest, one `grep` that prints every small file that matters and the
+//! whole registry, one `df`. It needs a POSIX shell, coreutils and grep, and changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::host::drain;
 use crate::host::registry::Registry;
 use crate::host::shell::{self, NulByte};
 use crate::probe::{EntriesReading, Query};
@@ -47,15 +45,12 @@ ask() { key=$1; shift; if out=$("$@" 2>&1); then put "$key" "$out"; else put "$k
 pub(super) struct Script {
     /// Paths, and whether their content is wanted.
     paths: BTreeMap<String, bool>,
-    units: BTreeSet<String>,
     files: BTreeSet<String>,
     directories: BTreeSet<String>,
     filesystems: BTreeSet<String>,
     modules: BTreeSet<String>,
     objects: Option<String>,
     registries: Option<String>,
-    /// Ports on which HAProxys are asked whether they are drained.
-    drains: BTreeSet<u16>,
     firewall: bool,
     boot: bool,
     /// Whether facts are asked for, and among them whether something keeps the clock.
@@ -63,7 +58,7 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// The script for `queries`, those that Docker answers left out.
+    /// The script for `queries`, those that Docker, HAProxy and systemd answer left out.
     pub(super) fn of<'a>(
         queries: impl IntoIterator<Item = &'a Query>,
         registry: &Registry,
@@ -83,9 +78,6 @@ impl Script {
             Query::Entries(query) => {
                 self.directories.insert(query.path.clone());
             }
-            Query::Unit(query) => {
-                self.units.insert(query.name.clone());
-            }
             Query::SysctlValue(query) => self.file(sysctl_path(&query.key)),
             Query::Swap(_) => self.file(SWAPS),
             Query::Firewall(_) => {
@@ -103,15 +95,14 @@ impl Script {
             Query::Module(query) => {
                 self.modules.insert(module_name(&query.name));
             }
-            Query::Drain(query) => {
-                self.drains.insert(query.port);
-            }
             Query::Stamp(query) => self.file(registry.stamp(&query.name)),
             Query::Registry(_) => self.objects = Some(registry.objects()),
             Query::Claims(_) => self.registries = Some(registry.all().to_owned()),
             Query::ImageUser(query) => self.file(registry.user(&query.reference, &query.user)),
             Query::ImageTag(_)
             | Query::Container(_)
+            | Query::Drain(_)
+            | Query::Unit(_)
             | Query::Role(_)
             | Query::Database(_)
             | Query::Extension(_)
@@ -136,13 +127,11 @@ impl Script {
     /// Whether there is nothing to ask.
     pub(super) fn is_empty(&self) -> bool {
         self.paths.is_empty()
-            && self.units.is_empty()
             && self.files.is_empty()
             && self.directories.is_empty()
             && self.registries.is_none()
             && self.filesystems.is_empty()
             && self.modules.is_empty()
-            && self.drains.is_empty()
             && !self.boot
             && self.objects.is_none()
     }
@@ -177,10 +166,6 @@ impl Script {
         self.write_directories(&mut body)?;
         self.write_filesystems(&mut body)?;
         self.write_modules(&mut body)?;
-        for port in &self.drains {
-            let said = drain::ask(*port, drain::Verb::Get);
-            line(&mut body, format_args!("put drain-{port} \"$({said})\""));
-        }
         if self.boot {
             line(&mut body, format_args!("put boot \"$({BOOT_ID})\""));
             body.push_str(REBOOT);
@@ -192,10 +177,9 @@ impl Script {
             let registries = shell::quote(registries)?;
             line(
                 &mut body,
-                format_args!(
-                    "put claims \"$(cd {registries} 2>/dev/null && printf '%s\\n' */objects/*.json)\""
-                ),
+                format_args!("set -- {registries}/*/objects/*.json"),
             );
+            body.push_str(CLAIMS);
         }
         // Late, so that the answer is under way for as short as can be.
         let now = if self.facts.is_some() {
@@ -231,15 +215,6 @@ impl Script {
     }
 
     fn write_lists(&self, body: &mut String) -> Result<(), Unaskable> {
-        if !self.units.is_empty() {
-            let units = shell::join(&self.units)?;
-            line(
-                body,
-                format_args!(
-                    "ask units systemctl show -p Id,Names,LoadState,ActiveState,UnitFileState,NeedDaemonReload -- {units}"
-                ),
-            );
-        }
         let mut files = shell::join(&self.files)?;
         if let Some(objects) = &self.objects {
             // One that is empty stands for itself, and there is no such file.
@@ -288,27 +263,34 @@ impl Script {
 }
 
 /// `$@` holds the paths. A second `stat`, for its complaints, only where something is missing. Of a
-/// file that is told as a whole nobody needs the hash.
+/// file that is told as a whole nobody needs the hash. Contents go as they are where the shell can
+/// hold them, which is seen by their length: it drops NUL bytes. A head of `tail` is ten bytes
+/// longer than its path, the empty line before it counted.
 const PATHS: &str = r#"if stats=$(stat -c '%f %u %g %s %U %G %n|' -- "$@" 2>/dev/null); then complaints=; else
 complaints=$(stat -- "$@" 2>&1 >/dev/null); fi
 put stat "$stats"
 put stat-complaints "$complaints"
 nl='
 '
-regular= told= hashed=
-while IFS=' ' read -r mode uid gid size user group name; do
-case $mode in 8???) ;; *) continue ;; esac
-name=${name%|}
-regular=$regular$nl$name
-case $want in *"$nl$name$nl"*) if [ "$size" -le "$limit" ]; then told=$told$nl$name; continue; fi ;; esac
-hashed=$hashed$nl$name
-done <<KBZ
-$stats
-KBZ
+regular= told= hashed= bytes=0
 IFS=$nl; set -f
+for line in $stats; do
+case $line in 8???' '*) ;; *) continue ;; esac
+size=${line#* * * }; size=${size%% *}
+name=${line#* * * * * * }; name=${name%|}
+regular=$regular$nl$name
+case $want in *"$nl$name$nl"*) if [ "$size" -le "$limit" ]; then
+told=$told$nl$name; bytes=$((bytes + ${#name} + 10 + size)); continue
+fi ;; esac
+hashed=$hashed$nl$name
+done
 set -- $hashed; [ $# -eq 0 ] || ask hashes sha256sum -- "$@"
 set -- $regular; [ $# -eq 0 ] || put attributes "$(lsattr -d -- "$@" 2>/dev/null)"
-set -- $told; [ $# -eq 0 ] || put contents "$(tail -v -c +1 -- "$@" | base64 -w0)"
+set -- $told; if [ $# -gt 0 ]; then
+all=$(tail -v -c +1 -- "$@"; echo .)
+if [ ${#all} -eq "$bytes" ]; then put contents "${all%.}"; else
+put contents-base64 "$(tail -v -c +1 -- "$@" | base64 -w0)"; fi
+fi
 unset IFS; set +f
 "#;
 
@@ -350,6 +332,13 @@ put modules "$found"
 /// No program is started for it, and it takes the shell's arguments.
 pub(in crate::host) const BOOT_ID: &str = r#"read -r kernel </proc/sys/kernel/random/boot_id; read -r first </proc/1/stat
 set -- ${first##*) }; shift 19; printf '%s-%s' "$kernel" "$1""#;
+
+/// Paths, a line each, by the shell alone; one that stands for none is no record of anybody.
+const CLAIMS: &str = r#"IFS='
+'
+put claims "$*"
+unset IFS
+"#;
 
 /// Whether packages ask for a reboot, and which.
 const REBOOT: &str = r#"if [ -e /run/reboot-required ]; then

@@ -1,13 +1,11 @@
-//! Units, kernel parameters, facts, file systems and modules, from what a host prints.
+//! Kernel parameters, facts, file systems and modules, from what a host prints.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::frames::Frames;
 use super::script::{self, Script};
-use crate::probe::{
-    BootReading, FactsReading, FilesystemReading, ModuleReading, SwapReading, UnitReading,
-};
+use crate::probe::{BootReading, FactsReading, FilesystemReading, ModuleReading, SwapReading};
 
 /// Small files of a host, by path.
 #[derive(Debug, Default)]
@@ -43,33 +41,6 @@ fn split<'a>(line: &'a str, script: &'a Script) -> Option<(&'a str, &'a str)> {
         .files()
         .filter_map(|path| Some((path, line.strip_prefix(path)?.strip_prefix(':')?)))
         .max_by_key(|(path, _)| path.len())
-}
-
-/// The state of `name`, from the block of `systemctl show` that names it.
-pub(super) fn unit(frames: &Frames, name: &str) -> Result<UnitReading, String> {
-    let Some(shown) = frames.get("units") else {
-        let why = frames.get("units-failed").unwrap_or("no answer");
-        return Err(format!("systemd does not tell of its units: {why}"));
-    };
-    let blocks = shown.split("\n\n").map(block);
-    let found = blocks.into_iter().find(|block| {
-        let named = block.get("Names").copied().unwrap_or_default();
-        named.split(' ').any(|known| known == name) || block.get("Id") == Some(&name)
-    });
-    let block = found.ok_or_else(|| format!("systemd does not tell of {name}"))?;
-    let field = |key| block.get(key).copied().unwrap_or_default();
-    Ok(UnitReading {
-        load: field("LoadState").to_owned(),
-        active: field("ActiveState").to_owned(),
-        enabled: field("UnitFileState").to_owned(),
-        stale: field("NeedDaemonReload") == "yes",
-    })
-}
-
-fn block(text: &str) -> BTreeMap<&str, &str> {
-    text.lines()
-        .filter_map(|line| line.split_once('='))
-        .collect()
 }
 
 /// A kernel parameter; values of several words are separated by single blanks.

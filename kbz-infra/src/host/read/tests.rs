@@ -11,8 +11,8 @@ use super::answers::Answers;
 use super::frames::Frames;
 use super::script::Script;
 use crate::host::registry::Registry;
-use crate::ident::{Digest, HostName};
-use crate::probe::{self, Node, PathReading, Query, Reading};
+use crate::ident::{Digest, HostName, StackName};
+use crate::probe::{self, ClaimsReading, Node, PathReading, Query, Reading};
 
 fn host() -> HostName {
     HostName::new("db-master-01").unwrap()
@@ -167,6 +167,68 @@ fn many_questions_have_one_answer_each() {
 }
 
 #[test]
+fn what_other_stacks_have_noted_is_told_by_its_name() {
+    let root = tempfile::tempdir().unwrap();
+    let registry = Registry::below(root.path().join("shop").to_str().unwrap());
+    let claims = || {
+        ask(&[probe::Claims {}.into()], &registry)
+            .remove(0)
+            .unwrap()
+    };
+    assert_eq!(
+        claims(),
+        ClaimsReading::default().into(),
+        "there is no folder"
+    );
+    let digest = Digest::of("file@db-1:/etc/a");
+    for stack in ["shop", "other"] {
+        let objects = root.path().join(stack).join("objects");
+        std::fs::create_dir_all(&objects).unwrap();
+        std::fs::write(objects.join(format!("{digest}.json")), "{}").unwrap();
+    }
+    let other = StackName::new("other").unwrap();
+    assert_eq!(claims(), ClaimsReading([(digest, other)].into()).into());
+}
+
+#[test]
+fn contents_come_as_they_are_where_the_shell_can_hold_them() {
+    let root = tempfile::tempdir().unwrap();
+    let registry = Registry::below("/nonexistent");
+    let below = |name: &str| root.path().join(name);
+    let frame = |contents: &[&[u8]]| {
+        let mut queries = Vec::new();
+        for (place, content) in contents.iter().enumerate() {
+            std::fs::write(below(&place.to_string()), content).unwrap();
+            queries.push(path(&below(&place.to_string())));
+        }
+        let readings = ask(&queries, &registry);
+        for (reading, content) in readings.into_iter().zip(contents) {
+            let Ok(Reading::Path(PathReading::File(file))) = reading else {
+                panic!("no file")
+            };
+            assert_eq!(file.digest, Digest::of(content));
+        }
+        let script = Script::of(&queries, &registry).text().unwrap();
+        let output = Command::new("/bin/sh")
+            .args(["-c", &script])
+            .env("LC_ALL", "C")
+            .output()
+            .unwrap();
+        let frames = Frames::parse(&output.stdout).unwrap();
+        (
+            frames.get("contents").is_some(),
+            frames.get("contents-base64").is_some(),
+        )
+    };
+    assert_eq!(frame(&[b"one\n"]), (true, false));
+    assert_eq!(
+        frame(&[b"one\n\n\n", b"", b"no end", b"\xff\xfe\n\n"]),
+        (true, false)
+    );
+    assert_eq!(frame(&[b"one\n", b"a\0b"]), (false, true));
+}
+
+#[test]
 fn facts_of_this_machine() {
     let registry = Registry::below("/nonexistent");
     let readings = ask(&[probe::Facts { clock_keeper: true }.into()], &registry);
@@ -192,7 +254,6 @@ fn every_query() -> Vec<Query> {
     let text = || "x".to_owned();
     vec![
         path(Path::new("/etc/a")),
-        probe::Unit { name: text() }.into(),
         probe::SysctlValue { key: text() }.into(),
         probe::Swap {}.into(),
         probe::Firewall {}.into(),
@@ -211,7 +272,7 @@ proptest! {
     #[test]
     fn no_answer_makes_a_reading_panic(
         payloads in prop::collection::vec(
-            ("stat|hashes|attributes|contents|units|files|filesystems|modules|objects|now|ufw|synchronized",
+            ("stat|hashes|attributes|contents|contents-base64|files|filesystems|modules|objects|now|ufw|synchronized",
              "([0-9a-f]{0,6}[ |:=/\\\\]{0,2}(/etc/a|/proc/meminfo:MemTotal: |/sys/devices/system/cpu/online:)?[0-9,kB -]{0,9}\n?){0,6}"),
             0..12,
         )

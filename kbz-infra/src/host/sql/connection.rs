@@ -75,17 +75,19 @@ impl Drop for Connection {
     }
 }
 
-/// Connects to `database` from the first host that reaches the server.
+/// Connects to `database` from the first host that reaches the server; `options` as the server takes
+/// them on its command line.
 pub(super) async fn connect(
     hosts: &Hosts,
     access: &PgAccess,
     vault: &Vault,
     database: &str,
+    options: Option<&str>,
 ) -> Result<Connection, SqlError> {
     let mut unreached = Vec::new();
     for via in &access.via {
         match stream(hosts, access, via).await {
-            Ok(stream) => return log_in(stream, access, vault, database).await,
+            Ok(stream) => return log_in(stream, access, vault, database, options).await,
             Err(why) => unreached.push(format!("from {via}: {why}")),
         }
     }
@@ -110,6 +112,7 @@ async fn log_in(
     access: &PgAccess,
     vault: &Vault,
     database: &str,
+    options: Option<&str>,
 ) -> Result<Connection, SqlError> {
     let password = vault.resolve(&access.password);
     let password = password.map_err(|error| SqlError::Lost(error.to_string()))?;
@@ -119,6 +122,9 @@ async fn log_in(
         .password(password.as_bytes())
         .dbname(database)
         .application_name("kbz-infra");
+    if let Some(options) = options {
+        config.options(options);
+    }
     let attempt = config.connect_raw(stream, NoTls);
     let (client, connection) = match tokio::time::timeout(CONNECT, attempt).await {
         Ok(made) => made.map_err(|error| SqlError::of(&error))?,

@@ -53,7 +53,7 @@ struct Server<'a> {
 
 impl Server<'_> {
     async fn connect(&self, database: &str) -> Result<Connection, SqlError> {
-        connect(self.hosts, self.access, self.vault, database).await
+        connect(self.hosts, self.access, self.vault, database, None).await
     }
 
     async fn say(&self, database: &str, statement: &str) -> Result<(), SqlError> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::{join, try_join, try_join_all, try_join4};
 use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::connection::{COMMON, Connection, SqlError, connect, limited};
 use crate::host::pool::Hosts;
@@ -14,8 +15,9 @@ use crate::probe::{
 };
 use crate::secret::Vault;
 
-/// Names mean what PostgreSQL itself means by them.
-const CATALOG: &str = "SET search_path = pg_catalog";
+/// Names mean what PostgreSQL itself means by them: whoever may create something in a database must
+/// not choose what a superuser calls there.
+const CATALOG: &str = "-c search_path=pg_catalog";
 
 const ROLES: &str = "SELECT rolname::text, rolcanlogin, rolsuper, rolreplication, rolcreatedb, \
      rolcreaterole, rolpassword, \
@@ -162,10 +164,8 @@ struct Way<'a> {
 
 impl Way<'_> {
     async fn connect(self, database: &str) -> Result<Connection, SqlError> {
-        let connection = connect(self.hosts, self.access, self.vault, database).await?;
-        // Whoever may create something in a database must not choose what a superuser calls there.
-        limited(connection.client.batch_execute(CATALOG)).await?;
-        Ok(connection)
+        let options = Some(CATALOG);
+        connect(self.hosts, self.access, self.vault, database, options).await
     }
 
     /// A connection to a database, where there is one of this name.
@@ -205,27 +205,18 @@ async fn common(connection: &Connection, asked: &Asked) -> Result<Said, SqlError
     if asked.is_within_databases() {
         return Ok(Said::default());
     }
-    let roles: Vec<&String> = asked.roles.iter().collect();
-    let databases: Vec<&String> = asked.databases.iter().collect();
     let contexts = async {
         if asked.contexts {
-            limited(connection.client.query(CONTEXTS, &[])).await
+            limited(connection.client.query_typed(CONTEXTS, &[])).await
         } else {
             Ok(Vec::new())
         }
     };
-    let marked = async {
-        if asked.marks.is_empty() {
-            return Ok(Vec::new());
-        }
-        let marks: Vec<&String> = asked.marks.iter().collect();
-        limited(connection.client.query(MARKED, &[&marks])).await
-    };
     let (roles, databases, contexts, marked) = try_join4(
-        limited(connection.client.query(ROLES, &[&roles])),
-        limited(connection.client.query(DATABASES, &[&databases])),
+        about(connection, ROLES, &asked.roles),
+        about(connection, DATABASES, &asked.databases),
         contexts,
-        marked,
+        about(connection, MARKED, &asked.marks),
     )
     .await?;
     Ok(Said {
@@ -258,12 +249,25 @@ async fn extensions(
     database: &str,
     names: &BTreeSet<String>,
 ) -> Result<Vec<((String, String), ExtensionReading)>, SqlError> {
-    let names: Vec<&String> = names.iter().collect();
-    let rows = limited(connection.client.query(EXTENSIONS, &[&names])).await?;
+    let rows = about(connection, EXTENSIONS, names).await?;
     let found = named(&rows, extension)?.into_iter();
     Ok(found
         .map(|(name, reading)| ((database.to_owned(), name), reading))
         .collect())
+}
+
+/// The rows of a question about `names`, in one round trip; nobody is asked about nothing.
+async fn about(
+    connection: &Connection,
+    question: &str,
+    names: &BTreeSet<String>,
+) -> Result<Vec<Row>, SqlError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<&String> = names.iter().collect();
+    let names = [(&names as &(dyn ToSql + Sync), Type::TEXT_ARRAY)];
+    limited(connection.client.query_typed(question, &names)).await
 }
 
 /// Rows by their first column.

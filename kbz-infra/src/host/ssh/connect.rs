@@ -131,6 +131,8 @@ impl Connection {
             at: self.at.clone(),
             what: want.to_string(),
             why: explain_refusal(want, failure),
+            nobody: matches!(failure, ChannelOpenFailure::ConnectFailed)
+                && !matches!(want, Want::Session),
         }
     }
 

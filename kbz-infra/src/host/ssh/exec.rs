@@ -64,7 +64,7 @@ async fn run_now(
     sent.map_err(|_| connection.closed(false))?;
     let script = Bytes::from(command.script);
     let mut feeding = std::pin::pin!(feed(&write, [script, command.stdin], more));
-    let mut reply = Reply::new(command.limit);
+    let mut reply = Reply::new(command.limit, command.answered);
     let mut fed = false;
     loop {
         tokio::select! {
@@ -161,15 +161,17 @@ struct Reply {
     stderr: Vec<u8>,
     status: Option<Status>,
     limit: usize,
+    answered: fn(&[u8]) -> bool,
 }
 
 impl Reply {
-    fn new(limit: usize) -> Self {
+    fn new(limit: usize, answered: fn(&[u8]) -> bool) -> Self {
         Self {
             stdout: Vec::new(),
             stderr: Vec::new(),
             status: None,
             limit,
+            answered,
         }
     }
 
@@ -179,7 +181,13 @@ impl Reply {
         at: &Arc<Endpoint>,
     ) -> Result<Progress, TransportError> {
         match message {
-            ChannelMsg::Data { data } => self.stdout.extend(data),
+            ChannelMsg::Data { data } => {
+                self.stdout.extend(data);
+                if self.stdout.len() <= self.limit && (self.answered)(&self.stdout) {
+                    self.status = Some(Status::Answered);
+                    return Ok(Progress::Done);
+                }
+            }
             ChannelMsg::ExtendedData { data, .. } => self.stderr.extend(data),
             ChannelMsg::ExitStatus { exit_status } => {
                 self.status = Some(Status::Exited(exit_status));
@@ -192,6 +200,7 @@ impl Reply {
                     at: at.clone(),
                     what: "a command".to_owned(),
                     why: "its sshd runs no commands for this login".to_owned(),
+                    nobody: false,
                 });
             }
             ChannelMsg::Close => return Ok(Progress::Done),

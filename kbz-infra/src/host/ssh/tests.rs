@@ -362,8 +362,31 @@ async fn a_port_that_is_closed_is_refused_with_its_name() {
     drop(listener);
     let error = server.host().tcp("127.0.0.1", port).await.err().unwrap();
     let text = error.to_string();
-    assert!(matches!(error, TransportError::Refused { .. }), "{text}");
+    assert!(
+        matches!(error, TransportError::Refused { nobody: true, .. }),
+        "{text}"
+    );
     assert!(text.contains(&format!("127.0.0.1:{port}")), "{text}");
+}
+
+#[tokio::test]
+async fn a_command_is_not_waited_for_once_it_has_answered() {
+    let server = TestServer::start().await;
+    let host = server.host();
+    let script = "echo one; sleep 0.1; echo two; echo end; exec sleep 60";
+    let command = Exec::new(script, Duration::from_secs(50));
+    let output = host
+        .exec(command.until(|told| told.ends_with(b"end\n")))
+        .await
+        .unwrap();
+    assert_eq!(output.text(), "one\ntwo\nend\n");
+    assert_eq!(output.status, Status::Answered);
+    let begun = Exec::new("echo x; exit 3", Duration::from_secs(50));
+    let output = host
+        .exec(begun.until(|told| told.ends_with(b"end\n")))
+        .await
+        .unwrap();
+    assert_eq!(output.status, Status::Exited(3));
 }
 
 #[tokio::test]
