@@ -39,6 +39,16 @@ pub fn docker(bytes: &[u8]) {
     ask(bytes, bytes, 200, b"@end 0\n\n", &ENGINE);
 }
 
+/// What systemd says.
+pub fn systemd(bytes: &[u8]) {
+    say(bytes, bytes.to_vec(), b"@end 0\n\n", &UNITS);
+}
+
+/// What an HAProxy says.
+pub fn haproxy(bytes: &[u8]) {
+    ask(bytes, bytes, 200, b"@end 0\n\n", &DRAINS);
+}
+
 /// What Patroni says; the first byte chooses how.
 pub fn patroni(bytes: &[u8]) {
     let Some((how, said)) = bytes.split_first() else {
@@ -52,13 +62,18 @@ pub fn patroni(bytes: &[u8]) {
 
 /// Asks a host that prints this, and whose services say that.
 fn ask(bytes: &[u8], said: &[u8], status: u16, printed: &[u8], probes: &[Probe]) {
+    say(bytes, http(said, status), printed, probes);
+}
+
+/// The same where what a service says is no HTTP.
+fn say(bytes: &[u8], said: Vec<u8>, printed: &[u8], probes: &[Probe]) {
     if bytes.len() > LARGEST {
         return;
     }
     let Some(first) = probes.first() else { return };
     let answer = Answer {
         printed: printed.to_vec(),
-        said: http(said, status),
+        said,
     };
     *HOST.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
     let read = RUNTIME.block_on(INTERPRETER.read(&first.site, probes));
@@ -187,12 +202,6 @@ static QUESTIONS: LazyLock<Vec<Probe>> = LazyLock::new(|| {
         Probe::at(&here, Entries { path: text("/etc") }),
         Probe::at(
             &here,
-            Unit {
-                name: text("ssh.service"),
-            },
-        ),
-        Probe::at(
-            &here,
             SysctlValue {
                 key: text("vm.swappiness"),
             },
@@ -208,11 +217,20 @@ static QUESTIONS: LazyLock<Vec<Probe>> = LazyLock::new(|| {
                 name: text("patroni"),
             },
         ),
-        Probe::at(&here, Drain { port: 8405 }),
         Probe::at(&here, Registry {}),
         Probe::at(&here, Claims {}),
     ]
 });
+
+/// What systemd answers.
+static UNITS: LazyLock<Vec<Probe>> = LazyLock::new(|| {
+    let name = "ssh.service".to_owned();
+    vec![Probe::at(&Site::Host(host()), Unit { name })]
+});
+
+/// What an HAProxy answers.
+static DRAINS: LazyLock<Vec<Probe>> =
+    LazyLock::new(|| vec![Probe::at(&Site::Host(host()), Drain { port: 8406 })]);
 
 /// What a Docker engine answers.
 static ENGINE: LazyLock<Vec<Probe>> = LazyLock::new(|| {

@@ -1,7 +1,7 @@
 //! The one way to a host: commands, and byte streams to what listens there.
 //!
 //! Everything that reads or changes a host goes through [`Transport`]; the clients for
-//! Docker, PostgreSQL and HTTP are built on its streams. An implementation promises:
+//! systemd, Docker, PostgreSQL and HTTP are built on its streams. An implementation promises:
 //!
 //! - a command runs as root in a POSIX shell with a fixed `PATH` and locale, reads exactly
 //!   the given standard input, and is ended on the host when its deadline is over, even if

@@ -17,9 +17,9 @@ use kbz_infra::host::transport::{
 use kbz_infra::host::{HostInterpreter, local_docker};
 use kbz_infra::ident::{HostName, StackName};
 use kbz_infra::probe::{
-    Claims, Cluster, Container, Contexts, Database, Dcs, Entries, Extension, Facts, Filesystem,
-    Firewall, ImageTag, ImageUser, Module, Path, PatroniAccess, PgAccess, Probe, RaftAccess,
-    Registry, Role, Site, Stamp, Swap, SysctlValue, Unit,
+    Claims, Cluster, Container, Contexts, Database, Dcs, Drain, Entries, Extension, Facts,
+    Filesystem, Firewall, ImageTag, ImageUser, Module, Path, PatroniAccess, PgAccess, Probe, Query,
+    RaftAccess, Registry, Role, Site, Stamp, Swap, SysctlValue, Unit,
 };
 use kbz_infra::secret::{SecretRef, Vault};
 use proptest::prelude::*;
@@ -27,6 +27,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::bend::{Bend, bend, bent};
 use crate::json;
+
+/// What systemd 252 said of `ssh.service` on its own socket.
+const SYSTEMD: &[u8] = include_bytes!("systemd.bin");
 
 /// How long an answer may keep a reader.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -67,7 +70,6 @@ impl Hostile {
 
     /// A service that hears something, answers, and hangs up.
     fn service(&self) -> Stream {
-        let (near, mut far) = tokio::io::duplex(1 << 16);
         let mut answer = Vec::new();
         if self.http {
             let length = self.said.len();
@@ -77,13 +79,24 @@ impl Hostile {
             answer.extend(head.into_bytes());
         }
         answer.extend(&self.said);
-        tokio::spawn(async move {
-            let mut heard = [0; 4096];
-            let _ = far.read(&mut heard).await;
-            let _ = far.write_all(&answer).await;
-        });
-        Box::new(near)
+        saying(answer)
     }
+
+    /// systemd, bent like what a command prints.
+    fn systemd(&self) -> Stream {
+        saying(bent(SYSTEMD.to_vec(), &self.bends))
+    }
+}
+
+/// What hears something, says this, and hangs up.
+fn saying(answer: Vec<u8>) -> Stream {
+    let (near, mut far) = tokio::io::duplex(1 << 16);
+    tokio::spawn(async move {
+        let mut heard = [0; 4096];
+        let _ = far.read(&mut heard).await;
+        let _ = far.write_all(&answer).await;
+    });
+    Box::new(near)
 }
 
 #[async_trait]
@@ -100,8 +113,12 @@ impl Transport for Hostile {
         Ok(self.answer(&command.script))
     }
 
-    async fn unix(&self, _path: &str, _lane: Lane) -> Result<Stream, TransportError> {
-        Ok(self.service())
+    async fn unix(&self, path: &str, _lane: Lane) -> Result<Stream, TransportError> {
+        Ok(if path.contains("systemd") {
+            self.systemd()
+        } else {
+            self.service()
+        })
     }
 
     async fn tcp(&self, _host: &str, _port: u16) -> Result<Stream, TransportError> {
@@ -180,6 +197,7 @@ fn questions() -> Vec<Probe> {
         Probe::at(&here, Filesystem { path: text("/etc") }),
         Probe::at(&here, Module { name: text("xfs") }),
         Probe::at(&here, Stamp { name: name() }),
+        Probe::at(&here, Drain { port: 8406 }),
         Probe::at(&here, Registry {}),
         Probe::at(&here, Claims {}),
         Probe::at(
@@ -279,6 +297,13 @@ proptest! {
     }
 }
 
+/// The question that systemd answers.
+fn here_unit() -> Probe {
+    let mut units = questions().into_iter();
+    let unit = units.find(|probe| matches!(probe.query, Query::Unit(_)));
+    unit.expect("a question about a unit")
+}
+
 #[test]
 fn a_host_that_means_well_is_understood() {
     let honest = Hostile {
@@ -292,5 +317,7 @@ fn a_host_that_means_well_is_understood() {
     let here = questions();
     let here = here.iter().filter(|probe| probe.site.host().is_some());
     let understood = here.filter(|probe| asked(&honest, probe).is_ok()).count();
-    assert!(understood >= 10, "{understood}");
+    assert!(understood >= 12, "{understood}");
+    let unit = here_unit();
+    assert!(asked(&honest, &unit).is_ok());
 }

@@ -61,6 +61,7 @@ pub(crate) fn that_rolls(operator: &Operator) {
     let before = starts(operator);
     let leader = operator.leader();
     operator.set_parameters(&[("work_mem", "7MB"), ("max_connections", "220")]);
+    let wanted = turns(operator, &leader);
     let load = Load::begin(operator, 20);
     let said = operator.pending();
     for seen in ["max_connections", "1 switchover"] {
@@ -68,7 +69,7 @@ pub(crate) fn that_rolls(operator: &Operator) {
     }
     let said = operator.must(&["up"]);
     told("roll of max_connections", load.end(operator));
-    in_turn(&said, "member-restart:", &leader);
+    assert_eq!(taken(&said, "member-restart:"), wanted, "{said}");
     assert!(
         values(operator, "max_connections")
             .values()
@@ -89,6 +90,7 @@ pub(crate) fn that_rolls(operator: &Operator) {
 pub(crate) fn of_the_image(operator: &Operator) {
     let leader = operator.leader();
     operator.set_version("patroni", "4.1.4");
+    let wanted = turns(operator, &leader);
     let load = Load::begin(operator, 20);
     let said = operator.pending();
     for seen in ["± container patroni", "1 switchover", "6 restarts"] {
@@ -96,7 +98,7 @@ pub(crate) fn of_the_image(operator: &Operator) {
     }
     let said = operator.must(&["up"]);
     told("roll of another image", load.end(operator));
-    in_turn(&said, "container@", &leader);
+    assert_eq!(taken(&said, "container@"), wanted, "{said}");
     for host in DATABASES {
         let version = "docker exec patroni /opt/patroni/bin/patroni --version";
         assert_eq!(operator.on(host, version).trim(), "patroni 4.1.4", "{host}");
@@ -113,9 +115,20 @@ pub(crate) fn of_the_image(operator: &Operator) {
     operator.unchanged();
 }
 
-/// Replicas, the switchover, the old leader; a gate after each. A member's turn is told by what
-/// stands before its name.
-fn in_turn(said: &str, disturbed: &str, leader: &str) {
+/// The turns of a roll: the replica that no commit waits for, the one that they wait for, the
+/// switchover, the old leader; a gate after each.
+fn turns(operator: &Operator, leader: &str) -> Vec<String> {
+    let waited_for = "SELECT application_name FROM pg_stat_replication WHERE sync_state = 'sync'";
+    let waited_for = operator.superuser(leader, waited_for);
+    let mut order = operator.replicas();
+    order.sort_by_key(|member| *member == waited_for);
+    order.extend(["switchover", leader]);
+    let turns = order.into_iter().flat_map(|turn| [turn, "gate"]);
+    turns.map(str::to_owned).collect()
+}
+
+/// The turns that were taken. A member's is told by what stands before its name.
+fn taken<'a>(said: &'a str, disturbed: &str) -> Vec<&'a str> {
     let done = said.lines().filter_map(|line| line.strip_prefix("  ✓ "));
     let mut turns = Vec::new();
     for line in done {
@@ -129,13 +142,5 @@ fn in_turn(said: &str, disturbed: &str, leader: &str) {
             turns.push("gate");
         }
     }
-    let replicas = DATABASES.iter().filter(|host| **host != leader);
-    let order = replicas.copied().chain(["switchover", leader]);
-    let wanted: Vec<&str> = order.flat_map(|turn| [turn, "gate"]).collect();
-    // Which replica goes first depends on whose commits count.
-    let (first, second) = (turns.first().copied(), turns.get(2).copied());
-    if first > second {
-        turns.swap(0, 2);
-    }
-    assert_eq!(turns, wanted, "{said}");
+    turns
 }

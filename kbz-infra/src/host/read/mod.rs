@@ -1,7 +1,7 @@
 //! Answers to questions about the real world, one wave of requests for each site.
 //!
-//! A host is asked by one script on one exec, and its Docker engine beside that on the same
-//! connection. What a host sends is believed to be hostile: it is parsed by total functions,
+//! A host is asked by one script on one exec, and its systemd, Docker engine and HAProxy beside that
+//! on the same connection, each by its own API. What a host sends is believed to be hostile: it is parsed by total functions,
 //! its size is bounded by the transport, and nothing of it reaches a terminal uncleaned.
 
 mod answers;

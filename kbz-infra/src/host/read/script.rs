@@ -2,7 +2,8 @@
 //!
 //! However many the questions, the host starts a handful of programs: one `stat`, one `tail` of all
 //! contents, one `sha256sum` of the rest, one `grep` that prints every small file that matters and the
-//! whole registry, one `df`. It needs a POSIX shell, coreutils and grep, and changes nothing.
+//! whole registry, one `df`. It needs a POSIX shell, coreutils, grep and
+//! systemd, and changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -35,9 +36,18 @@ pub(super) enum Unaskable {
     Path(String),
 }
 
-/// Prints a frame; and runs a command for one, named `…-failed` when it fails.
-const FUNCTIONS: &str = r#"put() { printf '@%s %s\n%s\n' "$1" "${#2}" "$2"; }
+/// Adds a frame to what is said; and runs a command for one, named `…-failed` when it fails. All of
+/// it is printed at once, at the end: what comes drop by drop waits on its way, 40 ms each time that
+/// one side of a connection holds a small packet back for the other's word.
+const FUNCTIONS: &str = r#"said=
+put() { said="$said@$1 ${#2}
+$2
+"; }
 ask() { key=$1; shift; if out=$("$@" 2>&1); then put "$key" "$out"; else put "$key-failed" "$out"; fi; }
+"#;
+/// Ends what is said, and prints it.
+const SAY: &str = r#"put end ''
+printf %s "$said"
 "#;
 
 /// What a script asks.
@@ -188,12 +198,12 @@ impl Script {
             ""
         };
         if self.facts != Some(true) {
-            return Ok(format!("{FUNCTIONS}{body}{now}put end ''\n"));
+            return Ok(format!("{FUNCTIONS}{body}{now}{SAY}"));
         }
         // It starts a service on the host, so it runs beside the rest.
         let clock = "timedatectl show -p NTPSynchronized --value 2>/dev/null";
         Ok(format!(
-            "{FUNCTIONS}{clock} | {{\n{body}put synchronized \"$(cat)\"\n}}\n{now}put end ''\n"
+            "{FUNCTIONS}{clock} | {{\n{body}put synchronized \"$(cat)\"\n{now}{SAY}}}\n"
         ))
     }
 
