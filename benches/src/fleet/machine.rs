@@ -94,7 +94,10 @@ impl Machine {
         let script = script.replace(REGISTRIES, &below);
         let _turn = self.programs.acquire().await;
         match self.shell(&script, input).await {
-            Ok(reply) => reply,
+            Ok(reply) => Reply {
+                stdout: framed(&reply.stdout, &below).unwrap_or(reply.stdout),
+                ..reply
+            },
             Err(error) => Reply::failed(&error.to_string()),
         }
     }
@@ -122,6 +125,27 @@ impl Machine {
     }
 }
 
+/// An answer of frames as a host of its own would give it, where its registries are not `below`
+/// something; `None` where it is another kind of answer.
+fn framed(mut answer: &[u8], below: &str) -> Option<Vec<u8>> {
+    let mut framed = Vec::new();
+    while !answer.is_empty() {
+        let end = answer.iter().position(|byte| *byte == b'\n')?;
+        let (head, rest) = (
+            std::str::from_utf8(&answer[..end]).ok()?,
+            &answer[end + 1..],
+        );
+        let (name, length) = head.strip_prefix('@')?.split_once(' ')?;
+        let (payload, rest) = rest.split_at_checked(length.parse().ok()?)?;
+        let payload = std::str::from_utf8(payload)
+            .ok()?
+            .replace(below, REGISTRIES);
+        framed.extend(format!("@{name} {}\n{payload}\n", payload.len()).into_bytes());
+        answer = rest.strip_prefix(b"\n")?;
+    }
+    Some(framed)
+}
+
 /// The script that comes first on the input of a line, and what comes after it.
 fn script<'a>(line: &str, input: &'a [u8]) -> Option<(String, &'a [u8])> {
     let (_, after) = line.split_once(LENGTH)?;
@@ -133,6 +157,16 @@ fn script<'a>(line: &str, input: &'a [u8]) -> Option<(String, &'a [u8])> {
 #[cfg(test)]
 mod tests {
     use super::script;
+
+    #[test]
+    fn a_host_tells_of_its_own_registries() {
+        let told = framed(
+            b"@files 23\n/tmp/h/var/lib/kbz/a:{}\n@end 0\n\n",
+            "/tmp/h/var/lib/kbz",
+        );
+        assert_eq!(told.unwrap(), b"@files 17\n/var/lib/kbz/a:{}\n@end 0\n\n");
+        assert_eq!(framed(b"no frames", "/tmp"), None);
+    }
 
     #[test]
     fn a_script_stands_before_its_input() {
