@@ -156,7 +156,7 @@ fn script<'a>(line: &str, input: &'a [u8]) -> Option<(String, &'a [u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::script;
+    use super::{framed, script};
 
     #[test]
     fn a_host_tells_of_its_own_registries() {

@@ -82,8 +82,8 @@ async fn conversation(
 }
 
 async fn say(spoken: &mut (impl AsyncWrite + Unpin), words: &[u8]) -> Result<(), String> {
-    spoken.write_all(words).await.map_err(broken)?;
-    spoken.flush().await.map_err(broken)
+    spoken.write_all(words).await.map_err(|why| broken(&why))?;
+    spoken.flush().await.map_err(|why| broken(&why))
 }
 
 /// All questions about `names`; those for the properties are numbered unit by unit.
@@ -128,7 +128,7 @@ async fn listen(
     }
 }
 
-fn broken(why: std::io::Error) -> String {
+fn broken(why: &std::io::Error) -> String {
     format!("the connection ended: {why}")
 }
 

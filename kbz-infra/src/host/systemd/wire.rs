@@ -66,6 +66,14 @@ pub(super) struct Reply {
     pub(super) said: Result<Value, String>,
 }
 
+/// What arrives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Message {
+    Reply(Reply),
+    /// What nobody asked for.
+    Other,
+}
+
 /// Asks for a property of a unit.
 pub(super) fn question(number: u32, unit: &str, property: &str) -> Vec<u8> {
     let mut body = Vec::new();
@@ -177,7 +185,10 @@ pub(super) async fn next(
     message.resize(whole.ok_or("a message that cannot be read")?, 0);
     let rest = &mut message[HEAD..];
     stream.read_exact(rest).await.map_err(broken)?;
-    reply(&message).ok_or_else(|| "a message that cannot be read".to_owned())
+    match parse(&message).ok_or("a message that cannot be read")? {
+        Message::Reply(reply) => Ok(Some(reply)),
+        Message::Other => Ok(None),
+    }
 }
 
 /// How large a message is as a whole, by its head.
@@ -191,8 +202,8 @@ fn size(head: &[u8]) -> Option<usize> {
     fields.checked_add(body)
 }
 
-/// The reply that a message is, or that it is none; `None` where it is no message.
-fn reply(message: &[u8]) -> Option<Option<Reply>> {
+/// What a message says; `None` where it is none.
+fn parse(message: &[u8]) -> Option<Message> {
     let order = *message.first()?;
     let kind = *message.get(1)?;
     let mut cursor = Cursor::new(message, order)?;
@@ -226,9 +237,9 @@ fn reply(message: &[u8]) -> Option<Option<Reply>> {
         ERROR if signature.starts_with('s') => Err(body.text()?.to_owned()),
         ERROR => Err("no reason".to_owned()),
         RETURN => return None,
-        _ => return Some(None),
+        _ => return Some(Message::Other),
     };
-    Some(Some(Reply { to: to?, said }))
+    Some(Message::Reply(Reply { to: to?, said }))
 }
 
 /// A place in a message.
@@ -405,12 +416,13 @@ mod tests {
             \x05\x01u\0\x02\0\0\0\x07\x01s\0\x18\0\0\0org.freedesktop.systemd1\0\0\0\0\0\0\0\0\
             \x08\x01g\0\x01v\0\0\x01s\0\0\x06\0\0\0active\0";
         assert_eq!(size(&said[..HEAD]), Some(said.len()));
-        let said = reply(said).unwrap().unwrap();
-        assert_eq!(
-            (said.to, said.said),
-            (2, Ok(Value::Text("active".to_owned())))
-        );
-        assert_eq!(reply(&signal()), Some(None));
+        let active = Ok(Value::Text("active".to_owned()));
+        let reply = Reply {
+            to: 2,
+            said: active,
+        };
+        assert_eq!(parse(said), Some(Message::Reply(reply)));
+        assert_eq!(parse(&signal()), Some(Message::Other));
     }
 
     #[test]
@@ -430,7 +442,7 @@ mod tests {
         ) {
             let mut message = vec![order, kind];
             message.extend(&rest);
-            let _ = (size(&message), reply(&message));
+            let _ = (size(&message), parse(&message));
             for mut message in [
                 answer(1, 2, "s", b"\x06\0\0\0active\0"),
                 listing(1, &[("loaded", "active"), ("masked", "inactive")]),
@@ -438,7 +450,7 @@ mod tests {
                 if let Some(byte) = message.get_mut(place) {
                     *byte = bent;
                 }
-                let _ = (size(&message), reply(&message));
+                let _ = (size(&message), parse(&message));
             }
         }
     }
