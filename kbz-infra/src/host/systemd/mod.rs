@@ -141,8 +141,8 @@ mod tests {
     /// What is made of it when systemd says this, whatever it is asked, and hangs up; and what it
     /// was asked.
     fn told(answer: &[u8]) -> (Result<BTreeMap<String, UnitReading>, String>, Vec<u8>) {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.build().unwrap();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.build().unwrap();
         runtime.block_on(async {
             let (near, mut far) = tokio::io::duplex(1 << 16);
             let systemd = async {
