@@ -82,9 +82,15 @@ impl Hostile {
         saying(answer)
     }
 
-    /// systemd, bent like what a command prints.
+    /// systemd, bent like what a command prints. It listens on when it has answered.
     fn systemd(&self) -> Stream {
-        saying(bent(SYSTEMD.to_vec(), &self.bends))
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        let answer = bent(SYSTEMD.to_vec(), &self.bends);
+        tokio::spawn(async move {
+            let _ = far.write_all(&answer).await;
+            let _ = tokio::io::copy(&mut far, &mut tokio::io::sink()).await;
+        });
+        Box::new(near)
     }
 }
 
