@@ -82,12 +82,13 @@ impl Hostile {
         saying(answer)
     }
 
-    /// systemd, bent like what a command prints. It listens on when it has answered.
+    /// systemd, bent like what a command prints. It says no more then, and listens on.
     fn systemd(&self) -> Stream {
         let (near, mut far) = tokio::io::duplex(1 << 16);
         let answer = bent(SYSTEMD.to_vec(), &self.bends);
         tokio::spawn(async move {
             let _ = far.write_all(&answer).await;
+            let _ = far.shutdown().await;
             let _ = tokio::io::copy(&mut far, &mut tokio::io::sink()).await;
         });
         Box::new(near)
