@@ -204,7 +204,11 @@ fn what_a_gate_waits_for_is_not(operator: &Operator) {
         assert!(begun.elapsed() < Duration::from_mins(1), "{said}");
         std::thread::sleep(Duration::from_secs(1));
     };
-    assert!(said.contains("lb-haproxy"), "{said}");
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let words = words.join(" ");
+    for seen in ["cannot stay so", "waits for it"] {
+        assert!(words.contains(seen), "`{seen}` is not in:\n{said}");
+    }
     operator.must(&["up"]);
     let state = operator.on("haproxy-02", "systemctl is-active haproxy-docker.service");
     assert_eq!(state.trim(), "active");
