@@ -243,7 +243,7 @@ pub enum TransportError {
         what: String,
         /// What the host said, and the usual cause.
         why: String,
-        /// Whether the host would have done it, and nobody listens there.
+        /// Whether the host would have done it, and nobody listens at that TCP port.
         nobody: bool,
     },
     /// The connection ended before the answer.

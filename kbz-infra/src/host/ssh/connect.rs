@@ -131,8 +131,10 @@ impl Connection {
             at: self.at.clone(),
             what: want.to_string(),
             why: explain_refusal(want, failure),
-            nobody: matches!(failure, ChannelOpenFailure::ConnectFailed)
-                && !matches!(want, Want::Session),
+            nobody: matches!(
+                (failure, want),
+                (ChannelOpenFailure::ConnectFailed, Want::Tcp(..))
+            ),
         }
     }
 
