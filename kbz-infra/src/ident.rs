@@ -6,12 +6,15 @@
 //! The same few names stand in every graph, observation, plan and record, so all of them are
 //! shared: a copy costs a pointer, and two copies are equal at a glance.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Why a text is no valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,12 +25,45 @@ pub struct InvalidName {
     why: &'static str,
 }
 
+/// Writes a type as its text, and reads it without a copy of that.
+macro_rules! as_text {
+    ($name:ident) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(InText(PhantomData))
+            }
+        }
+    };
+}
+
+/// Reads what its type writes as text.
+struct InText<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = InvalidName>> Visitor<'_> for InText<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub struct $name(Arc<str>);
+
+        as_text!($name);
 
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
@@ -46,12 +82,16 @@ macro_rules! name_type {
 
         impl $name {
             /// Checks `text` and wraps it.
-            pub fn new(text: impl Into<String>) -> Result<Self, InvalidName> {
-                let given = text.into();
+            pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidName> {
+                let given = text.as_ref();
                 let check: fn(&str) -> Result<(), &'static str> = $check;
-                match check(&given) {
+                match check(given) {
                     Ok(()) => Ok(Self(given.into())),
-                    Err(why) => Err(InvalidName { what: $what, given, why }),
+                    Err(why) => Err(InvalidName {
+                        what: $what,
+                        given: given.to_owned(),
+                        why,
+                    }),
                 }
             }
 
@@ -61,23 +101,10 @@ macro_rules! name_type {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = InvalidName;
-            fn try_from(text: String) -> Result<Self, InvalidName> {
-                Self::new(text)
-            }
-        }
-
         impl FromStr for $name {
             type Err = InvalidName;
             fn from_str(text: &str) -> Result<Self, InvalidName> {
                 Self::new(text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> String {
-                name.as_str().to_owned()
             }
         }
 
@@ -117,9 +144,10 @@ name_type!(
 );
 
 /// The address of one declared object: `KIND@HOST:NAME`, or `KIND:NAME` where no host holds it.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Urn(Arc<Parts>);
+
+as_text!(Urn);
 
 impl Ord for Urn {
     fn cmp(&self, other: &Self) -> Ordering {
@@ -150,7 +178,7 @@ struct Parts {
 impl Parts {
     fn new(kind: Kind, host: Option<HostName>, name: &str) -> Self {
         let holder = host.as_ref().map_or("", HostName::as_str);
-        let order = format!("{kind}\0{holder}\0{name}");
+        let order = [kind.as_str(), holder, name].join("\0");
         Self {
             kind,
             host,
@@ -214,11 +242,13 @@ impl Urn {
 
 impl fmt::Display for Urn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, name) = (self.kind(), self.name());
-        match self.host() {
-            Some(host) => write!(f, "{kind}@{host}:{name}"),
-            None => write!(f, "{kind}:{name}"),
+        f.write_str(self.kind().as_str())?;
+        if let Some(host) = self.host() {
+            f.write_str("@")?;
+            f.write_str(host.as_str())?;
         }
+        f.write_str(":")?;
+        f.write_str(self.name())
     }
 }
 
@@ -253,24 +283,11 @@ impl FromStr for Urn {
     }
 }
 
-impl TryFrom<String> for Urn {
-    type Error = InvalidName;
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        text.parse()
-    }
-}
-
-impl From<Urn> for String {
-    fn from(urn: Urn) -> String {
-        urn.to_string()
-    }
-}
-
 /// A place in the source of a program: where something was declared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The file, as the compiler named it.
-    pub file: String,
+    pub file: Cow<'static, str>,
     /// The line, from 1.
     pub line: u32,
     /// The column in characters, from 1.
@@ -283,7 +300,7 @@ impl Place {
     pub fn caller() -> Self {
         let location = std::panic::Location::caller();
         Self {
-            file: location.file().to_owned(),
+            file: location.file().into(),
             line: location.line(),
             column: location.column(),
         }
@@ -297,9 +314,10 @@ impl fmt::Display for Place {
 }
 
 /// SHA-256 of something, shown as lower-case hex.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
+
+as_text!(Digest);
 
 impl Digest {
     /// The digest of `bytes`.
@@ -357,8 +375,15 @@ impl std::io::Write for Digester {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        f.write_str(&hex_of(&self.0))
     }
+}
+
+/// 32 bytes as lower-case hex.
+pub(crate) fn hex_of(bytes: &[u8; 32]) -> String {
+    let mut text = [0; 64];
+    hex::encode_to_slice(bytes, &mut text).expect("32 bytes are 64 digits");
+    str::from_utf8(&text).expect("hex is ASCII").to_owned()
 }
 
 impl fmt::Debug for Digest {
@@ -377,19 +402,6 @@ impl FromStr for Digest {
             why: "must be 64 hex characters",
         })?;
         Ok(Self(bytes))
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = InvalidName;
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        text.parse()
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> String {
-        digest.to_string()
     }
 }
 

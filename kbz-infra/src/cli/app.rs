@@ -106,7 +106,7 @@ impl Cli {
             _ => {}
         }
         let call = Call {
-            session: self.session(common)?,
+            session: self.session(common, arguments.command.looks())?,
             lab: self.lab.as_deref(),
             common,
             screen,
@@ -151,7 +151,7 @@ impl Cli {
         }
     }
 
-    fn session(&self, common: &Common) -> Result<Session, Failed> {
+    fn session(&self, common: &Common, looks: bool) -> Result<Session, Failed> {
         let stack = StackName::new(self.stack)?;
         let folder = match common.stack_dir.as_ref().or(self.folder.as_ref()) {
             Some(folder) => folder.clone(),
@@ -164,6 +164,7 @@ impl Cli {
             common.env.as_deref(),
             self.lab.as_deref(),
             Arc::clone(&self.disk),
+            looks,
         )
     }
 
@@ -172,7 +173,7 @@ impl Cli {
             Failed::new("kbz::cli::no-lab", "this program was built without a lab")
         })?;
         // The lab's own balancer runs where there is no program to read.
-        let wanted = self.session(common).ok().map(|session| session.rehearsed());
+        let wanted = self.session(common, false).ok().map(|session| session.rehearsed());
         Ok(lab.command(arguments, wanted.as_ref()).await)
     }
 }

@@ -212,6 +212,17 @@ pub(super) struct View {
     pub(super) contents: bool,
 }
 
+impl Command {
+    /// Whether it tells what would have to be done, and changes nothing that is remembered.
+    pub(super) fn looks(&self) -> bool {
+        match self {
+            Command::Preview { .. } => true,
+            Command::Drift { options } => !options.revert,
+            _ => false,
+        }
+    }
+}
+
 impl View {
     pub(super) fn detail(self) -> Detail {
         Detail {

@@ -7,7 +7,7 @@ use super::preview::{Detail, Heading, counted, diff, head, outlook, remark, stuc
 use super::row::{Row, Style, screen};
 use crate::graph::Graph;
 use crate::ident::Urn;
-use crate::plan::{Plan, Step};
+use crate::plan::{NeededBy, Plan, Step};
 use crate::resource::{self, Op, Reason};
 
 /// What is told of drift besides the plan that puts it right.
@@ -71,8 +71,8 @@ pub(super) struct Adopted<'a> {
     pub(super) fields: &'a BTreeMap<Urn, BTreeMap<String, String>>,
     /// What cannot, and what is otherwise with it.
     pub(super) refused: &'a BTreeMap<&'a Urn, Vec<&'a Reason>>,
-    /// What of it could stay but for another object, which waits for it.
-    pub(super) awaited: &'a BTreeMap<Urn, Urn>,
+    /// What of it could stay but for who needs it.
+    pub(super) needed: &'a BTreeMap<Urn, NeededBy>,
     /// The file that says so, where one was written.
     pub(super) file: Option<&'a str>,
 }
@@ -87,7 +87,7 @@ pub(super) fn adopted(plan: &Plan, told: &Adopted<'_>, style: Style) -> String {
         if told.fields.contains_key(&step.urn) {
             rows.extend(as_program(step));
         } else if let Some(reasons) = told.refused.get(&step.urn) {
-            rows.extend(refused(step, reasons, told.awaited.get(&step.urn)));
+            rows.extend(refused(step, reasons, told.needed.get(&step.urn)));
         }
     }
     rows.push(Row::default());
@@ -109,9 +109,12 @@ pub(super) fn adopted(plan: &Plan, told: &Adopted<'_>, style: Style) -> String {
 
 /// Why something cannot stay as it is found; where it is not there, what the program would have to
 /// say instead.
-fn refused(step: &Step, reasons: &[&Reason], awaited_by: Option<&Urn>) -> Vec<Row> {
+fn refused(step: &Step, reasons: &[&Reason], needed: Option<&NeededBy>) -> Vec<Row> {
     let mut why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-    why.extend(awaited_by.map(|urn| format!("and {} waits for it", title(urn))));
+    why.extend(needed.map(|by| match by {
+        NeededBy::Group(group) => format!("and group {group} needs it"),
+        NeededBy::Object(urn) => format!("and {} waits for it", title(urn)),
+    }));
     let text = format!("{} cannot stay so: {}", title(&step.urn), why.join(", "));
     let mut rows = vec![Row::check(false, text).place(declared(step))];
     if step.op == Op::Create {

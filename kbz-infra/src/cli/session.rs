@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::checked::{Checked, checked};
@@ -24,7 +24,7 @@ use crate::program::{
     Settings, Stack,
 };
 use crate::resource::Claim;
-use crate::state::{Disk, Recovery, SavedPlan, Store};
+use crate::state::{Disk, ReadAhead, Recovery, SavedPlan, Snapshot, Store, StoreError};
 
 /// A program: what it declares on a stack.
 pub type Declare = fn(&mut Stack) -> crate::program::Result<()>;
@@ -39,14 +39,17 @@ pub(super) struct Session {
     /// Drift that was adopted.
     pub(super) overrides: Overrides,
     pub(super) folder: PathBuf,
-    /// Where the operator's memory is kept.
-    memory: (Arc<dyn Disk>, PathBuf),
+    /// The operator's own memory of the stack.
+    store: Store,
+    /// A read of it that was begun before the program was run.
+    ahead: Mutex<Option<ReadAhead>>,
     /// Where the time of the command goes.
     pub(super) timings: Timings,
 }
 
 impl Session {
-    /// Reads `kbz.toml`, runs the program, checks what it declares.
+    /// Reads `kbz.toml`, runs the program, checks what it declares. Where nothing is going to be
+    /// changed, what is remembered is read meanwhile.
     pub(super) fn open(
         name: &StackName,
         declare: Declare,
@@ -54,6 +57,7 @@ impl Session {
         environment: Option<&str>,
         lab: Option<&dyn Rehearsal>,
         disk: Arc<dyn Disk>,
+        looks: bool,
     ) -> Result<Self, Failed> {
         let timings = Timings::new();
         let begun = Instant::now();
@@ -68,7 +72,9 @@ impl Session {
         let environments = Environments::load(&file, home().as_deref())?;
         let simulated = environments.of_kind(EnvironmentKind::Sim);
         let environment = environments.get(environment)?.clone();
-        let memory = memory::of(&environment, disk)?;
+        let (disk, base) = memory::of(&environment, disk)?;
+        let store = Store::on(disk, base, name.clone());
+        let ahead = looks.then(|| ReadAhead::begin(store.clone()));
         let settings = settings(&environment, folder, lab)?;
         let Checked { program, graph } = checked(name, settings, declare).map_err(Failed)?;
         #[cfg(feature = "mimalloc")]
@@ -83,7 +89,8 @@ impl Session {
             graph,
             overrides,
             folder: folder.to_owned(),
-            memory,
+            store,
+            ahead: Mutex::new(ahead),
             timings,
         })
     }
@@ -98,9 +105,14 @@ impl Session {
     }
 
     /// The operator's own memory of the stack.
-    pub(super) fn store(&self) -> Store {
-        let (disk, folder) = &self.memory;
-        Store::on(Arc::clone(disk), folder, self.graph.stack().clone())
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What is remembered.
+    pub(super) fn recall(&self) -> Result<Snapshot, StoreError> {
+        let ahead = self.ahead.lock().ok().and_then(|mut ahead| ahead.take());
+        ahead.map_or_else(|| self.store.read(), ReadAhead::finish)
     }
 
     /// The hosts that hold something of the stack.

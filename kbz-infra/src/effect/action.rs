@@ -338,6 +338,27 @@ impl Record {
     pub(crate) fn noted(&self) -> String {
         serde_json::to_string(self).expect("a record is plain data")
     }
+
+    /// Whether this is how a registry notes it.
+    pub(crate) fn is_noted_as(&self, line: &str) -> bool {
+        let mut rest = Awaited(line.as_bytes());
+        serde_json::to_writer(&mut rest, self).is_ok() && rest.0.is_empty()
+    }
+}
+
+/// Takes what is awaited, piece by piece, and refuses anything else.
+struct Awaited<'a>(&'a [u8]);
+
+impl std::io::Write for Awaited<'_> {
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+        let rest = self.0.strip_prefix(piece);
+        self.0 = rest.ok_or(std::io::ErrorKind::InvalidData)?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 impl From<&Record> for Entry {

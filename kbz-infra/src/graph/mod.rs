@@ -7,11 +7,12 @@ pub mod picture;
 #[cfg(test)]
 pub(crate) mod testkit;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use petgraph::algo::kosaraju_scc;
-use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::DfsPostOrder;
 
 use crate::ident::{Place, StackName, Urn};
@@ -108,12 +109,21 @@ fn path_text(path: &[(Urn, Place)]) -> String {
 #[derive(Debug, Clone)]
 pub struct Graph {
     stack: StackName,
-    nodes: BTreeMap<Urn, Node>,
+    /// The resources, each after all that it depends on.
+    placed: Vec<Placed>,
+    /// Where each stands among them.
+    places: BTreeMap<Urn, usize>,
     components: BTreeMap<Urn, ComponentNode>,
     groups: Vec<Group>,
     statements: Vec<(Urn, Place, Claim)>,
-    dependencies: BTreeMap<Urn, BTreeSet<Urn>>,
-    order: Vec<Urn>,
+}
+
+/// A resource in its place.
+#[derive(Debug, Clone)]
+struct Placed {
+    urn: Urn,
+    node: Node,
+    dependencies: BTreeSet<Urn>,
 }
 
 impl Graph {
@@ -127,15 +137,14 @@ impl Graph {
             statements,
         } = declarations;
         let mut errors = duplicates(&resources, &components);
-        let declared: Vec<Urn> = resources.iter().map(|(urn, _)| urn.clone()).collect();
-        let nodes: BTreeMap<Urn, Node> = resources.into_iter().collect();
         let components: BTreeMap<Urn, ComponentNode> = components.into_iter().collect();
-        let leaves = leaves_of(&nodes, &components);
-        let mut dependencies = BTreeMap::new();
-        for (urn, node) in &nodes {
+        let leaves = leaves_of(&resources, &components);
+        let mut places = places_of(resources.iter().map(|(urn, _)| urn));
+        let mut dependencies = Vec::with_capacity(resources.len());
+        for (urn, node) in &resources {
             let mut direct = BTreeSet::new();
             for wanted in node.options.depends_on.iter().chain(&node.options.within) {
-                if nodes.contains_key(wanted) {
+                if places.contains_key(wanted) {
                     direct.insert(wanted.clone());
                 } else if components.contains_key(wanted) {
                     direct.extend(leaves.get(wanted).into_iter().flatten().cloned());
@@ -147,34 +156,47 @@ impl Graph {
                     });
                 }
             }
-            dependencies.insert(urn.clone(), direct);
+            dependencies.push(direct);
         }
-        let order = match sorted(&declared, &nodes, &dependencies) {
+        let order = match sorted(&resources, &places, &dependencies) {
             Ok(order) => order,
             Err(cycles) => {
                 errors.extend(cycles);
                 Vec::new()
             }
         };
-        if errors.is_empty() {
-            Ok(Self {
-                stack,
-                nodes,
-                components,
-                groups,
-                statements,
-                dependencies,
-                order,
-            })
-        } else {
-            Err(errors)
+        if !errors.is_empty() {
+            return Err(errors);
         }
+        let all = resources.into_iter().zip(dependencies);
+        let one = |((urn, node), dependencies)| Placed {
+            urn,
+            node,
+            dependencies,
+        };
+        let placed = in_this_order(&order, all.map(one));
+        for (place, resource) in placed.iter().enumerate() {
+            places.insert(resource.urn.clone(), place);
+        }
+        Ok(Self {
+            stack,
+            placed,
+            places,
+            components,
+            groups,
+            statements,
+        })
+    }
+
+    fn placed(&self, urn: &Urn) -> Option<&Placed> {
+        self.places.get(urn).map(|place| &self.placed[*place])
     }
 
     /// The same, in which these objects keep fields as they are found to be.
     pub fn adopting(mut self, adopted: BTreeMap<Urn, BTreeMap<String, String>>) -> Self {
         for (urn, fields) in adopted {
-            if let Some(node) = self.nodes.get_mut(&urn) {
+            if let Some(place) = self.places.get(&urn) {
+                let node = &mut self.placed[*place].node;
                 node.options.adopted.extend(fields);
             }
         }
@@ -188,22 +210,22 @@ impl Graph {
 
     /// A resource by its address.
     pub fn node(&self, urn: &Urn) -> Option<&Node> {
-        self.nodes.get(urn)
+        self.placed(urn).map(|placed| &placed.node)
     }
 
     /// How many resources there are.
     pub fn len(&self) -> usize {
-        self.nodes.len()
+        self.placed.len()
     }
 
     /// Whether nothing is declared.
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.placed.is_empty()
     }
 
     /// The resources, each after all that it depends on; otherwise in the order of the program.
     pub fn in_order(&self) -> impl DoubleEndedIterator<Item = (&Urn, &Node)> {
-        self.order.iter().map(|urn| (urn, &self.nodes[urn]))
+        self.placed.iter().map(|placed| (&placed.urn, &placed.node))
     }
 
     /// The components by address.
@@ -224,7 +246,7 @@ impl Graph {
     /// What a resource depends on directly.
     pub fn dependencies(&self, urn: &Urn) -> &BTreeSet<Urn> {
         static NONE: BTreeSet<Urn> = BTreeSet::new();
-        self.dependencies.get(urn).unwrap_or(&NONE)
+        self.placed(urn).map_or(&NONE, |placed| &placed.dependencies)
     }
 
     /// Everything that resources, components and the program itself state about the topology,
@@ -261,14 +283,13 @@ fn duplicates(resources: &[(Urn, Node)], components: &[(Urn, ComponentNode)]) ->
     let mut seen: BTreeMap<&Urn, &Place> = BTreeMap::new();
     let mut errors = Vec::new();
     for (urn, declared) in resources.chain(components) {
-        if let Some(first) = seen.get(urn) {
-            errors.push(GraphError::Duplicate {
+        match seen.entry(urn) {
+            Entry::Vacant(entry) => drop(entry.insert(declared)),
+            Entry::Occupied(entry) => errors.push(GraphError::Duplicate {
                 urn: urn.clone(),
-                first: (*first).clone(),
+                first: (*entry.get()).clone(),
                 second: declared.clone(),
-            });
-        } else {
-            seen.insert(urn, declared);
+            }),
         }
     }
     errors
@@ -276,11 +297,11 @@ fn duplicates(resources: &[(Urn, Node)], components: &[(Urn, ComponentNode)]) ->
 
 /// For each component, the resources under it.
 fn leaves_of(
-    nodes: &BTreeMap<Urn, Node>,
+    resources: &[(Urn, Node)],
     components: &BTreeMap<Urn, ComponentNode>,
 ) -> BTreeMap<Urn, Vec<Urn>> {
     let mut leaves: BTreeMap<Urn, Vec<Urn>> = BTreeMap::new();
-    for (urn, node) in nodes {
+    for (urn, node) in resources {
         let mut above = node.parent.as_ref();
         while let Some(component) = above {
             leaves
@@ -295,40 +316,49 @@ fn leaves_of(
     leaves
 }
 
+/// Where each address stands in a row.
+fn places_of<'a>(urns: impl Iterator<Item = &'a Urn>) -> BTreeMap<Urn, usize> {
+    let places = urns.enumerate();
+    places.map(|(place, urn)| (urn.clone(), place)).collect()
+}
+
+/// The places of the resources, each after those of all that it depends on.
 fn sorted(
-    declared: &[Urn],
-    nodes: &BTreeMap<Urn, Node>,
-    dependencies: &BTreeMap<Urn, BTreeSet<Urn>>,
-) -> Result<Vec<Urn>, Vec<GraphError>> {
-    let mut graph: DiGraph<&Urn, ()> = DiGraph::with_capacity(declared.len(), declared.len());
-    let indices: BTreeMap<&Urn, NodeIndex> = declared
-        .iter()
-        .map(|urn| (urn, graph.add_node(urn)))
-        .collect();
-    for (urn, wanted) in dependencies {
-        for dependency in wanted {
-            graph.add_edge(indices[urn], indices[dependency], ());
+    resources: &[(Urn, Node)],
+    places: &BTreeMap<Urn, usize>,
+    dependencies: &[BTreeSet<Urn>],
+) -> Result<Vec<usize>, Vec<GraphError>> {
+    let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(resources.len(), resources.len());
+    for _ in resources {
+        graph.add_node(());
+    }
+    for (user, wanted) in dependencies.iter().enumerate() {
+        for used in wanted {
+            graph.add_edge(NodeIndex::new(user), NodeIndex::new(places[used]), ());
         }
     }
-    let order = dependencies_first(&graph);
-    if let Some(order) = order {
-        return Ok(order
-            .into_iter()
-            .map(|index| graph[index].clone())
-            .collect());
+    if let Some(order) = dependencies_first(&graph) {
+        return Ok(order.into_iter().map(NodeIndex::index).collect());
     }
     let is_circle =
         |members: &Vec<NodeIndex>| members.len() > 1 || graph.contains_edge(members[0], members[0]);
     Err(kosaraju_scc(&graph)
         .iter()
         .filter(|members| is_circle(members))
-        .map(|members| cycle(members, &graph, nodes))
+        .map(|members| cycle(members, &graph, resources))
         .collect())
+}
+
+/// All of `items`, in the order of these places of theirs.
+fn in_this_order<T>(places: &[usize], items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut items: Vec<Option<T>> = items.map(Some).collect();
+    let taken = places.iter().filter_map(|place| items[*place].take());
+    taken.collect()
 }
 
 /// Each node after all that it points to, otherwise in the order of their making; `None` when
 /// some point to each other. Walks without recursion, however long a chain is.
-fn dependencies_first(graph: &DiGraph<&Urn, ()>) -> Option<Vec<NodeIndex>> {
+fn dependencies_first(graph: &DiGraph<(), ()>) -> Option<Vec<NodeIndex>> {
     let mut order = Vec::with_capacity(graph.node_count());
     let mut walk = DfsPostOrder::empty(graph);
     for node in graph.node_indices() {
@@ -341,7 +371,7 @@ fn dependencies_first(graph: &DiGraph<&Urn, ()>) -> Option<Vec<NodeIndex>> {
     for (place, node) in order.iter().enumerate() {
         places[node.index()] = place;
     }
-    let follows = |edge: petgraph::graph::EdgeIndex| {
+    let follows = |edge: EdgeIndex| {
         let ends = graph.edge_endpoints(edge);
         ends.is_some_and(|(user, used)| places[used.index()] < places[user.index()])
     };
@@ -351,8 +381,8 @@ fn dependencies_first(graph: &DiGraph<&Urn, ()>) -> Option<Vec<NodeIndex>> {
 /// One circle through the members of a strongly connected component.
 fn cycle(
     members: &[NodeIndex],
-    graph: &DiGraph<&Urn, ()>,
-    nodes: &BTreeMap<Urn, Node>,
+    graph: &DiGraph<(), ()>,
+    resources: &[(Urn, Node)],
 ) -> GraphError {
     let inside: BTreeSet<NodeIndex> = members.iter().copied().collect();
     let mut walked = vec![members[0]];
@@ -367,9 +397,10 @@ fn cycle(
         }
         walked.push(next);
     }
-    let path = walked
-        .into_iter()
-        .map(|index| (graph[index].clone(), nodes[graph[index]].declared.clone()))
-        .collect();
+    let member = |index: NodeIndex| {
+        let (urn, node) = &resources[index.index()];
+        (urn.clone(), node.declared.clone())
+    };
+    let path = walked.into_iter().map(member).collect();
     GraphError::Cycle { path }
 }

@@ -68,7 +68,7 @@ pub async fn observe(
     let mut waiting = by_site(probes).into_iter();
     let mut asked: JoinSet<(SiteReadings, Duration)> = JoinSet::new();
     let mut pending: BTreeMap<tokio::task::Id, Arc<Questions>> = BTreeMap::new();
-    let mut observation = Observation::default();
+    let mut answers = Vec::new();
     loop {
         while asked.len() < SITES_AT_ONCE
             && let Some(questions) = waiting.next()
@@ -82,7 +82,7 @@ pub async fn observe(
             pending.insert(task.id(), questions);
         }
         let Some(answered) = asked.join_next_with_id().await else {
-            return observation;
+            return answers.into_iter().collect();
         };
         let id = match &answered {
             Ok((id, _)) => *id,
@@ -100,7 +100,7 @@ pub async fn observe(
         );
         // The task that asked has ended: nobody else holds the questions.
         let questions = Arc::unwrap_or_clone(questions);
-        observation.extend(settle(questions, readings, elapsed, events));
+        answers.extend(settle(questions, readings, elapsed, events));
     }
 }
 

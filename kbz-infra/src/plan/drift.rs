@@ -4,9 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::order::following;
 use super::step::{Outcome, Plan, Step};
+use serde::Serialize;
+
 use crate::effect::{Effect, Record};
 use crate::ident::Urn;
-use crate::resource::{Change, Options, Reason, found};
+use crate::resource::{Change, GroupName, Options, Reason, found};
+
+/// Who cannot do without something that is out of service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NeededBy {
+    /// The group that it is a member of.
+    Group(GroupName),
+    /// An object that waits for it.
+    Object(Urn),
+}
 
 impl Plan {
     /// What has drifted: objects that this plan would change, and that are remembered to be what
@@ -35,24 +47,39 @@ impl Plan {
         pending
     }
 
-    /// What this plan brings into service and others wait for, each with one that does: its gate
-    /// stays closed, or it cannot be reached, in the plan `kept`, which leaves as it is found what
-    /// can be. So it cannot stay as it is found: no `up` would come to its end.
-    pub fn awaited(&self, kept: &Plan) -> BTreeMap<Urn, Urn> {
+    /// What this plan brings into service and cannot stay as it is found, each with one who needs
+    /// it. Its group does, whatever its gate says by now: who balances before a member that has
+    /// stopped takes a while to notice. So does who waits for it and is not served: its gate stays
+    /// closed, or it cannot be reached, in the plan `kept`, which leaves as it is found what can
+    /// be. No `up` would come to its end.
+    pub fn needed(&self, kept: &Plan) -> BTreeMap<Urn, NeededBy> {
         let unmet = kept.steps.iter().filter(|step| is_unmet(step));
         let stuck = kept.stuck.iter().map(|stuck| &stuck.urn);
         let left: BTreeSet<&Urn> = unmet.map(|step| &step.urn).chain(stuck).collect();
         let brings = |step: &&Step| step.effects.iter().any(Effect::brings_into_service);
         let bringing = self.steps.iter().filter(brings);
-        let awaited = bringing.filter_map(|step| {
-            let mut after = following(&BTreeSet::from([step.id]), &self.steps);
-            after.remove(&step.id);
-            let waits = |other: &&Step| after.contains(&other.id) && left.contains(&other.urn);
-            let waiting = self.steps.iter().find(waits)?;
-            Some((step.urn.clone(), waiting.urn.clone()))
+        let needed = bringing.filter_map(|step| {
+            let by = by_its_group(step).or_else(|| self.by_another(step, &left));
+            Some((step.urn.clone(), by?))
         });
-        awaited.collect()
+        needed.collect()
     }
+
+    /// Who waits for a step, of those that are `left` waiting.
+    fn by_another(&self, step: &Step, left: &BTreeSet<&Urn>) -> Option<NeededBy> {
+        let mut after = following(&BTreeSet::from([step.id]), &self.steps);
+        after.remove(&step.id);
+        let waits = |other: &&Step| after.contains(&other.id) && left.contains(&other.urn);
+        let waiting = self.steps.iter().find(waits)?;
+        Some(NeededBy::Object(waiting.urn.clone()))
+    }
+}
+
+/// The group of which a step brings back a member that has stopped.
+fn by_its_group(step: &Step) -> Option<NeededBy> {
+    let (group, _) = step.disturbs.as_ref()?;
+    let stopped = step.reasons.iter().any(Reason::is_of_a_stop);
+    stopped.then(|| NeededBy::Group(group.clone()))
 }
 
 /// Whether a step waits for a condition that does not hold.

@@ -30,11 +30,10 @@ impl Fate {
 
     /// That of what is changed, for these reasons.
     pub(super) fn of(op: Op, reasons: &[Reason]) -> Self {
-        let stopped = |reason: &Reason| matches!(reason, Reason::NotRunning { .. });
         Self {
             changes: op != Op::Adopt,
             made: matches!(op, Op::Create | Op::Replace),
-            starts: reasons.iter().any(stopped),
+            starts: reasons.iter().any(Reason::is_of_a_stop),
             there: matches!(op, Op::Update | Op::Adopt),
         }
     }

@@ -68,7 +68,7 @@ impl<'a> Memory<'a> {
         let Some(mark) = self.marks.get(&record.urn) else {
             return false;
         };
-        let same = mark.entry.record == record.noted();
+        let same = record.is_noted_as(&mark.entry.record);
         mark.as_declared.set(same);
         same
     }

@@ -23,6 +23,7 @@ mod step;
 
 pub use crate::resource::{Group, Leadership};
 pub use by_mark::by_mark;
+pub use drift::NeededBy;
 pub use forecast::{Cause, Forecast, Pause, Span, loss, searches};
 pub use memory::remembered;
 pub use planner::{Planner, Problem, probes};

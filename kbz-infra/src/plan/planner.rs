@@ -234,11 +234,12 @@ impl<'a> Planner<'a> {
 
     /// Turns the kind's answer into a step, or into nothing to do.
     fn decide(&self, urn: &Urn, node: &Node, planned: Planned, draft: &mut Draft) {
+        let dependencies = self.graph.dependencies(urn);
         let record = Record {
             urn: urn.clone(),
-            goal: planned.goal.clone(),
+            goal: planned.goal,
             removal: node.resource.removal().into(),
-            depends_on: self.graph.dependencies(urn).clone(),
+            depends_on: dependencies.clone(),
             protect: node.options.protect,
             retain: node.options.retain_on_delete,
         };
@@ -259,8 +260,8 @@ impl<'a> Planner<'a> {
             Some(Err(problem)) => return draft.problems.push(problem),
             None => {
                 draft.forgotten.extend(former.into_iter().cloned());
-                draft.keep(urn, planned.goal, record, self.graph.dependencies(urn));
-                draft.note(self.graph, urn, node.parent.as_ref(), Fate::KEPT);
+                draft.keep(record, dependencies);
+                draft.note(self.graph, node.parent.as_ref(), Fate::KEPT);
                 return;
             }
         };
@@ -289,7 +290,7 @@ impl<'a> Planner<'a> {
             details: change.details,
             summary: node.resource.summary(),
             effects,
-            after: draft.frontier(self.graph.dependencies(urn)),
+            after: draft.frontier(dependencies),
             outcome: Outcome::Remember(Box::new(record)),
             parent: node.parent.clone(),
             declared: Some(node.declared.clone()),
@@ -302,8 +303,9 @@ impl<'a> Planner<'a> {
             draft.unopened.extend(node.parent.clone());
         }
         let fate = Fate::of(step.op, &step.reasons);
-        draft.note(self.graph, urn, node.parent.as_ref(), fate);
-        draft.add(step, planned.goal);
+        draft.fates.insert(urn.clone(), fate);
+        draft.note(self.graph, node.parent.as_ref(), fate);
+        draft.add(step);
     }
 }
 
@@ -380,15 +382,20 @@ pub fn probes(
     let registries = hosts
         .iter()
         .flat_map(|host| [Probe::host(host, Registry {}), Probe::host(host, Claims {})]);
-    let removals = remembered
-        .values()
-        .flat_map(|record| record.removal.probes.iter().cloned());
-    declared
+    let mut asked: BTreeSet<Probe> = declared
         .chain(conditions)
         .chain(groups)
         .chain(registries)
-        .chain(removals)
-        .collect()
+        .collect();
+    // Most of what is remembered is declared too, and asked for already.
+    for record in remembered.values() {
+        for probe in &record.removal.probes {
+            if !asked.contains(probe) {
+                asked.insert(probe.clone());
+            }
+        }
+    }
+    asked
 }
 
 /// A plan in the making.
@@ -402,13 +409,15 @@ pub(super) struct Draft {
     /// What was not chosen.
     pub(super) left_out: BTreeSet<Urn>,
     pub(super) problems: Vec<Problem>,
+    /// Of what is changed; that of what is kept is in its record.
     goals: BTreeMap<Urn, KeyedHash>,
-    /// Of each planned resource, and of each component as far as its parts are planned.
+    /// Of what is changed, and of each component as far as its parts are planned.
     fates: BTreeMap<Urn, Fate>,
     impacts: BTreeMap<Urn, Impact>,
     /// Gates that have never been seen open, what they belong to, and what lives behind them.
     unopened: BTreeSet<Urn>,
-    /// For each planned resource, the steps that stand between it and what comes after.
+    /// For each planned resource, the steps that stand between it and what comes after; none where
+    /// nothing is said.
     pub(super) frontiers: BTreeMap<Urn, BTreeSet<StepId>>,
     ids: u32,
 }
@@ -440,24 +449,26 @@ impl Draft {
             .collect()
     }
 
-    fn keep(&mut self, urn: &Urn, goal: KeyedHash, record: Record, dependencies: &BTreeSet<Urn>) {
-        self.frontiers
-            .insert(urn.clone(), self.frontier(dependencies));
-        self.goals.insert(urn.clone(), goal);
-        self.kept.insert(urn.clone(), record);
+    fn keep(&mut self, record: Record, dependencies: &BTreeSet<Urn>) {
+        let frontier = self.frontier(dependencies);
+        if !frontier.is_empty() {
+            self.frontiers.insert(record.urn.clone(), frontier);
+        }
+        self.kept.insert(record.urn.clone(), record);
     }
 
-    fn add(&mut self, step: Step, goal: KeyedHash) {
+    fn add(&mut self, step: Step) {
         self.frontiers
             .insert(step.urn.clone(), BTreeSet::from([step.id]));
-        self.goals.insert(step.urn.clone(), goal);
+        if let Outcome::Remember(record) = &step.outcome {
+            self.goals.insert(step.urn.clone(), record.goal.clone());
+        }
         self.impacts.insert(step.urn.clone(), step.impact);
         self.steps.push(step);
     }
 
-    /// Notes what happens to a resource with the components that it is part of.
-    fn note(&mut self, graph: &Graph, urn: &Urn, parent: Option<&Urn>, fate: Fate) {
-        self.fates.insert(urn.clone(), fate);
+    /// Notes what happens to a part with the components above it.
+    fn note(&mut self, graph: &Graph, parent: Option<&Urn>, fate: Fate) {
         let mut above = parent;
         while let Some(component) = above {
             let known = self.fates.entry(component.clone()).or_default();
@@ -481,7 +492,8 @@ impl Draft {
 
 impl Upstream for Draft {
     fn goal(&self, urn: &Urn) -> Option<&KeyedHash> {
-        self.goals.get(urn)
+        let kept = self.kept.get(urn).map(|record| &record.goal);
+        kept.or_else(|| self.goals.get(urn))
     }
 
     fn will_be_made(&self, urn: &Urn) -> bool {

@@ -174,6 +174,11 @@ impl Reason {
     /// [`NotRunning`](Self::NotRunning) is the reason.
     pub const STATE: &'static str = "state";
 
+    /// Whether something should run and does not.
+    pub fn is_of_a_stop(&self) -> bool {
+        matches!(self, Reason::NotRunning { .. })
+    }
+
     /// The field that differs, with what the world has of it and what is declared.
     pub fn as_field(&self) -> Option<(&str, &str, &str)> {
         match self {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::form::Form;
 use super::mac::mac;
 use super::reference::SecretRef;
-use crate::ident::Digest;
+use crate::ident::{Digest, hex_of};
 
 /// A secret that no credentials file gave.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +44,8 @@ pub struct Vault {
     /// Each value in each form, with its reference: what [`Vault::redact`] looks for. Made when
     /// first needed, because a verifier takes thousands of rounds.
     written: OnceLock<Vec<(Zeroizing<String>, SecretRef)>>,
+    /// The key of [`Vault::keyed`], made when first needed.
+    key: OnceLock<Zeroizing<[u8; 32]>>,
 }
 
 impl Vault {
@@ -71,6 +73,7 @@ impl Vault {
     fn forget(&mut self) {
         self.verifiers = Arc::default();
         self.written = OnceLock::new();
+        self.key = OnceLock::new();
     }
 
     /// The names of the secrets held.
@@ -101,6 +104,11 @@ impl Vault {
 
     /// A hash of `digest` that only a holder of the same secrets can make again.
     pub fn keyed(&self, digest: &Digest) -> KeyedHash {
+        let key = self.key.get_or_init(|| self.key());
+        KeyedHash(hex_of(&mac(key.as_slice(), digest.as_bytes())))
+    }
+
+    fn key(&self) -> Zeroizing<[u8; 32]> {
         let mut key = Sha256::new();
         // A key of its own, where the credentials hold one: then a changed password does not
         // make every object look changed.
@@ -112,7 +120,7 @@ impl Vault {
             key.update(value.expose_secret());
             key.update([0]);
         }
-        KeyedHash(hex::encode(*mac(&key.finalize(), digest.as_bytes())))
+        Zeroizing::new(key.finalize().into())
     }
 
     /// `text` with every value of this vault that stands in it replaced by the secret's name.

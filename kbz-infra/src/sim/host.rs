@@ -241,7 +241,7 @@ impl HostModel {
                 for (_, other) in others.filter(|(stack, _)| **stack != run.stack) {
                     other.unmark(&record.urn);
                 }
-                self.registry(run).mark((**record).clone());
+                self.registry(run).mark(record);
             }
             Action::Unmark(urn) => self.registry(run).unmark(urn),
             _ => return Err(failed(self.name.to_string(), "a host is no place for this")),

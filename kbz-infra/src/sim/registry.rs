@@ -8,13 +8,14 @@ use super::refusal::moved;
 use crate::effect::EffectError;
 use crate::effect::Record;
 use crate::ident::{HostName, Urn};
-use crate::probe::{RegistryReading, StampReading};
+use crate::probe::{Entry, RegistryReading, StampReading};
 use crate::secret::KeyedHash;
 
-/// What a stack has noted on a host.
+/// What a stack has noted on a host, as it is read there.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Registry {
-    records: BTreeMap<Urn, Record>,
+    #[serde(rename = "records", with = "records")]
+    noted: BTreeMap<Urn, Entry>,
     stamps: BTreeMap<String, KeyedHash>,
     /// Ids of users inside images, by `REFERENCE USER`.
     users: BTreeMap<String, (u32, u32)>,
@@ -26,17 +27,17 @@ pub(super) struct Registry {
 
 impl Registry {
     pub(super) fn records(&self) -> RegistryReading {
-        RegistryReading(self.records.values().map(Into::into).collect())
+        RegistryReading(self.noted.values().cloned().collect())
     }
 
     /// The addresses of what is noted.
     pub(super) fn objects(&self) -> impl Iterator<Item = &Urn> {
-        self.records.keys()
+        self.noted.keys()
     }
 
     /// The objects and stamps that are noted, in words.
     pub(super) fn traces(&self) -> impl Iterator<Item = String> {
-        let marks = self.records.keys().map(|urn| format!("mark {urn}"));
+        let marks = self.noted.keys().map(|urn| format!("mark {urn}"));
         let stamps = self.stamps.keys().map(|name| format!("stamp {name}"));
         marks.chain(stamps)
     }
@@ -61,12 +62,12 @@ impl Registry {
         self.stamps.remove(name);
     }
 
-    pub(super) fn mark(&mut self, record: Record) {
-        self.records.insert(record.urn.clone(), record);
+    pub(super) fn mark(&mut self, record: &Record) {
+        self.noted.insert(record.urn.clone(), record.into());
     }
 
     pub(super) fn unmark(&mut self, urn: &Urn) {
-        self.records.remove(urn);
+        self.noted.remove(urn);
     }
 
     /// Takes the lease for a run, unless somebody else holds it.
@@ -108,5 +109,30 @@ impl Registry {
         }
         self.newest_run = run;
         Ok(())
+    }
+}
+
+/// Keeps what is noted as the records that it was made of.
+mod records {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use crate::effect::Record;
+    use crate::ident::Urn;
+    use crate::probe::Entry;
+
+    type Noted = BTreeMap<Urn, Entry>;
+
+    pub(super) fn serialize<S: Serializer>(noted: &Noted, serializer: S) -> Result<S::Ok, S::Error> {
+        let records: Result<Vec<Record>, _> = noted.values().map(Record::try_from).collect();
+        let records = records.map_err(serde::ser::Error::custom)?;
+        serializer.collect_map(records.iter().map(|record| (&record.urn, record)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Noted, D::Error> {
+        let records = BTreeMap::<Urn, Record>::deserialize(deserializer)?;
+        let noted = records.into_iter();
+        Ok(noted.map(|(urn, record)| (urn, Entry::from(&record))).collect())
     }
 }

@@ -114,6 +114,11 @@ impl Log {
         &self.records
     }
 
+    /// The same, where nothing is added any more.
+    pub(super) fn into_records(self) -> BTreeMap<Urn, Record> {
+        self.records
+    }
+
     /// Where a step of the current run is.
     pub(super) fn step_status(&self, step: StepId) -> Option<StepStatus> {
         let log = self.current.as_ref()?.steps.get(&step)?;

@@ -6,6 +6,7 @@
 //! to what a killed run had still done. Only this module writes local files, atomically and
 //! synced; nothing in them is a secret.
 
+mod ahead;
 mod anew;
 mod atomic;
 mod disk;
@@ -25,6 +26,7 @@ mod snapshot;
 mod store;
 mod world;
 
+pub use ahead::ReadAhead;
 pub use atomic::{FileError, make_directory, write_atomically};
 pub use disk::{Append, Disk, Held, LocalDisk};
 pub use entry::{Ended, Entry, Intent, InvalidOpId, OpId, Tally};

@@ -94,7 +94,7 @@ impl Store {
         let held_by = self.disk.holder(&self.directory)?;
         Ok(Snapshot {
             held_by,
-            ..replayed.snapshot(&self.stack)
+            ..replayed.into_snapshot(&self.stack)
         })
     }
 
@@ -281,12 +281,12 @@ impl Replayed {
         })
     }
 
-    fn snapshot(&self, stack: &StackName) -> Snapshot {
+    fn into_snapshot(self, stack: &StackName) -> Snapshot {
         Snapshot {
             stack: stack.clone(),
             run: self.log.run(),
-            records: self.log.records().clone(),
             unfinished: self.log.recovery(),
+            records: self.log.into_records(),
             held_by: None,
             cut: self.cut,
         }

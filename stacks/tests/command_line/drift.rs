@@ -145,7 +145,7 @@ fn what_serves_in_a_group_cannot_stay_stopped() {
     let refused = words.join(" ");
     for line in [
         "unit haproxy-docker.service on haproxy-01 cannot stay so: does not run (inactive), and \
-         gate lb-haproxy is healthy waits for it",
+         group lb-haproxy needs it",
         "hetzner-lb lb-haproxy cannot stay so: targets.10.0.0.12 none → 10.0.0.12, and gate \
          lb-haproxy is healthy waits for it",
     ] {
@@ -154,6 +154,22 @@ fn what_serves_in_a_group_cannot_stay_stopped() {
     assert!(!folder.path("overrides.toml").exists());
     run(&folder, &["drift", "--revert"], 0);
     run(&folder, &["preview", "--detailed-exitcode"], 0);
+}
+
+/// A balancer takes some seconds to notice that a target has gone: its gate is open until then.
+#[test]
+fn nor_while_nobody_has_noticed_yet() {
+    let folder = made();
+    by_hand(&folder, |world| {
+        let units = &mut world["hosts"]["haproxy-01"]["units"];
+        units["haproxy-docker.service"]["active"] = "Inactive".into();
+    });
+    let refused = run(&folder, &["drift", "--adopt", "--json"], 1);
+    let refused: Value = serde_json::from_str(&refused).unwrap();
+    let unit = "unit@haproxy-01:haproxy-docker.service";
+    assert_eq!(refused["needed"][unit]["group"], "lb-haproxy", "{refused}");
+    assert_eq!(refused["adopted"], serde_json::json!({}));
+    assert!(!folder.path("overrides.toml").exists());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::cli::screen::Screen;
 use crate::cli::way::{Purpose, Way};
 use crate::effect::Record;
 use crate::ident::Urn;
-use crate::plan::{Forecast, Pattern, Plan, Request, Selection, is_meant, remembered};
+use crate::plan::{Forecast, NeededBy, Pattern, Plan, Request, Selection, is_meant, remembered};
 use crate::program::Overrides;
 use crate::resource::{Reason, found};
 use crate::state::write_atomically;
@@ -65,8 +65,8 @@ struct Kept<'a> {
     head: Head<'a>,
     adopted: &'a BTreeMap<Urn, Fields>,
     refused: BTreeMap<&'a Urn, Vec<&'a Reason>>,
-    /// What of it could stay but for another object, which waits for it.
-    awaited: &'a BTreeMap<Urn, Urn>,
+    /// What of it could stay but for who needs it.
+    needed: &'a BTreeMap<Urn, NeededBy>,
     /// The file that was written.
     file: Option<String>,
 }
@@ -74,7 +74,7 @@ struct Kept<'a> {
 impl Call<'_> {
     /// `drift`.
     pub(in crate::cli) async fn drift(&self, options: &DriftOptions) -> Result<ExitCode, Failed> {
-        let snapshot = self.session.store().read()?.records;
+        let snapshot = self.session.recall()?.records;
         let meant = Chosen {
             target: options.target.clone(),
             ..Chosen::default()
@@ -201,18 +201,18 @@ impl Call<'_> {
             .map(|step| (step.urn.clone(), found(&step.reasons, &step.details)))
             .filter(|(_, fields)| !fields.is_empty())
             .collect();
-        // What the kinds cannot leave alone drifts still, and so does what others wait for.
+        // What the kinds cannot leave alone drifts still, and so does what others need.
         let graph = session.graph.clone().adopting(adopted.clone());
         let observation = looked.observation.clone();
         let all = Selection::default();
         let kept = session.planned(&graph, observation, snapshot, Request::Up, &all)?;
         let still = self.drifted(&kept, snapshot, &[]);
-        let mut awaited = plan.awaited(&kept.plan);
-        awaited.retain(|urn, _| drifted.contains(urn) && !still.contains(urn));
-        adopted.retain(|urn, _| !still.contains(urn) && !awaited.contains_key(urn));
+        let mut needed = plan.needed(&kept.plan);
+        needed.retain(|urn, _| drifted.contains(urn) && !still.contains(urn));
+        adopted.retain(|urn, _| !still.contains(urn) && !needed.contains_key(urn));
         // What only follows from what was adopted is over with it.
         let refused: BTreeMap<&Urn, Vec<&Reason>> = steps
-            .filter(|step| still.contains(&step.urn) || awaited.contains_key(&step.urn))
+            .filter(|step| still.contains(&step.urn) || needed.contains_key(&step.urn))
             .map(|step| (&step.urn, step.reasons.iter().collect()))
             .collect();
         let file = if options.print || adopted.is_empty() {
@@ -230,7 +230,7 @@ impl Call<'_> {
                 head: self.head("adopted", way),
                 adopted: &adopted,
                 refused,
-                awaited: &awaited,
+                needed: &needed,
                 file,
             })?);
             return Ok(code);
@@ -239,7 +239,7 @@ impl Call<'_> {
             title: format!("drift · {} · {}", session.graph.stack(), session.label()),
             fields: &adopted,
             refused: &refused,
-            awaited: &awaited,
+            needed: &needed,
             file: file.as_deref(),
         };
         Screen::result(&drawn_adoption(plan, &told, self.screen.result_style));

@@ -54,7 +54,7 @@ impl Call<'_> {
 
     /// Finds the way, and reads and plans along it.
     async fn look(&self, chosen: &Chosen) -> Result<(Way, Looked), Failed> {
-        let remembered = self.session.store().read()?.records;
+        let remembered = self.session.recall()?.records;
         let selection = self.selection(chosen, &remembered)?;
         let way = self.way(Purpose::Look).await?;
         let looked = self

@@ -13,7 +13,7 @@ impl Call<'_> {
     /// Keeps a plan in a file.
     pub(super) fn save(&self, looked: &Looked, file: &Path) -> Result<(), Failed> {
         let session = &self.session;
-        let records = session.store().read()?.records;
+        let records = session.recall()?.records;
         let probes = |step: &Step| -> Vec<Probe> {
             let declared = session.graph.node(&step.urn);
             let declared = declared.map(|node| node.resource.probes());

@@ -104,7 +104,7 @@ impl Call<'_> {
     /// `state list` and `state show`.
     pub(super) fn remembered(&self, command: &StateCommand) -> Result<ExitCode, Failed> {
         self.remark_on_model();
-        let records = self.session.store().read()?.records;
+        let records = self.session.recall()?.records;
         match command {
             StateCommand::List if self.screen.json => {
                 Screen::result(&as_json(&records.keys().collect::<Vec<_>>())?);
