@@ -25,12 +25,12 @@ pub struct InvalidName {
     why: &'static str,
 }
 
-/// Writes a type as its text, and reads it without a copy of that.
+/// Writes a type as its text in one piece, and reads it without a copy of that.
 macro_rules! as_text {
-    ($name:ident) => {
+    ($name:ident, $text:expr) => {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(&$text(self))
             }
         }
 
@@ -63,7 +63,7 @@ macro_rules! name_type {
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub struct $name(Arc<str>);
 
-        as_text!($name);
+        as_text!($name, $name::as_str);
 
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
@@ -147,7 +147,7 @@ name_type!(
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Urn(Arc<Parts>);
 
-as_text!(Urn);
+as_text!(Urn, Urn::text);
 
 impl Ord for Urn {
     fn cmp(&self, other: &Self) -> Ordering {
@@ -234,6 +234,18 @@ impl Urn {
         self.0.host.as_ref()
     }
 
+    fn text(&self) -> String {
+        let mut text = String::with_capacity(self.0.order.len());
+        text.push_str(self.kind().as_str());
+        if let Some(host) = self.host() {
+            text.push('@');
+            text.push_str(host.as_str());
+        }
+        text.push(':');
+        text.push_str(self.name());
+        text
+    }
+
     /// The name of the object among those of its kind and host.
     pub fn name(&self) -> &str {
         &self.0.order[self.0.name..]
@@ -242,13 +254,7 @@ impl Urn {
 
 impl fmt::Display for Urn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind().as_str())?;
-        if let Some(host) = self.host() {
-            f.write_str("@")?;
-            f.write_str(host.as_str())?;
-        }
-        f.write_str(":")?;
-        f.write_str(self.name())
+        f.write_str(&self.text())
     }
 }
 
@@ -317,7 +323,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
-as_text!(Digest);
+as_text!(Digest, Digest::to_string);
 
 impl Digest {
     /// The digest of `bytes`.

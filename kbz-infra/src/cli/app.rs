@@ -1,6 +1,7 @@
 //! The program: what was typed, and which command it leads to.
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -105,12 +106,13 @@ impl Cli {
             Command::Lab { arguments } => return self.lab(common, arguments).await,
             _ => {}
         }
-        let call = Call {
+        // It is the last that the process does: what it has learnt is not taken apart again.
+        let call = ManuallyDrop::new(Call {
             session: self.session(common, arguments.command.looks())?,
             lab: self.lab.as_deref(),
             common,
             screen,
-        };
+        });
         call.warn();
         match &arguments.command {
             Command::Up {
@@ -173,7 +175,10 @@ impl Cli {
             Failed::new("kbz::cli::no-lab", "this program was built without a lab")
         })?;
         // The lab's own balancer runs where there is no program to read.
-        let wanted = self.session(common, false).ok().map(|session| session.rehearsed());
+        let wanted = self
+            .session(common, false)
+            .ok()
+            .map(|session| session.rehearsed());
         Ok(lab.command(arguments, wanted.as_ref()).await)
     }
 }

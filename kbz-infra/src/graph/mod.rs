@@ -23,8 +23,9 @@ use crate::resource::{Claim, Group, Options, Resource};
 pub struct Node {
     /// What it should be.
     pub resource: Arc<dyn Resource>,
-    /// What the program said of it besides.
-    pub options: Options,
+    /// What the program said of it besides. Shared: it is the larger part of a node, and a program
+    /// and its graph hold the same.
+    pub options: Arc<Options>,
     /// The component that it is part of.
     pub parent: Option<Urn>,
     /// Where it, or its component, was declared.
@@ -197,7 +198,7 @@ impl Graph {
         for (urn, fields) in adopted {
             if let Some(place) = self.places.get(&urn) {
                 let node = &mut self.placed[*place].node;
-                node.options.adopted.extend(fields);
+                Arc::make_mut(&mut node.options).adopted.extend(fields);
             }
         }
         self
@@ -246,7 +247,8 @@ impl Graph {
     /// What a resource depends on directly.
     pub fn dependencies(&self, urn: &Urn) -> &BTreeSet<Urn> {
         static NONE: BTreeSet<Urn> = BTreeSet::new();
-        self.placed(urn).map_or(&NONE, |placed| &placed.dependencies)
+        self.placed(urn)
+            .map_or(&NONE, |placed| &placed.dependencies)
     }
 
     /// Everything that resources, components and the program itself state about the topology,
@@ -379,11 +381,7 @@ fn dependencies_first(graph: &DiGraph<(), ()>) -> Option<Vec<NodeIndex>> {
 }
 
 /// One circle through the members of a strongly connected component.
-fn cycle(
-    members: &[NodeIndex],
-    graph: &DiGraph<(), ()>,
-    resources: &[(Urn, Node)],
-) -> GraphError {
+fn cycle(members: &[NodeIndex], graph: &DiGraph<(), ()>, resources: &[(Urn, Node)]) -> GraphError {
     let inside: BTreeSet<NodeIndex> = members.iter().copied().collect();
     let mut walked = vec![members[0]];
     loop {

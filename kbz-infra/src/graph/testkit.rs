@@ -111,10 +111,10 @@ impl Program {
                 urn: urn.clone(),
                 claims: claims.into_iter().collect(),
             }),
-            options: Options {
+            options: Arc::new(Options {
                 depends_on: after.iter().map(|urn| urn.parse().unwrap()).collect(),
                 ..Options::default()
-            },
+            }),
             parent: parent.map(|urn| urn.parse().unwrap()),
             declared: self.place(piece),
         };

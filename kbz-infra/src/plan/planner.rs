@@ -106,7 +106,7 @@ impl<'a> Planner<'a> {
         match self.ask(urn, node, draft) {
             Ok(mut planned) => {
                 self.for_the_chosen(urn, &mut planned, draft);
-                self.decide(urn, node, planned, draft);
+                self.decide(urn, node, wanted, planned, draft);
             }
             Err(error) => Self::refuse(urn, node, error, draft),
         }
@@ -154,13 +154,15 @@ impl<'a> Planner<'a> {
     /// once that is done. So is what nobody knows, where a run broke off before what it lives in
     /// was whole for the first time.
     fn ask(&self, urn: &Urn, node: &Node, draft: &Draft) -> Result<Planned, PlanError> {
+        let known = self.memory.knows(urn);
+        let owned = known || self.selection.adopts(self.graph, urn);
         let beside = |parent_absent, ignored: &BTreeSet<String>| {
             let stack = self.graph.stack().as_str();
             let context = Context::new(stack, self.observation, self.vault, draft, ignored);
             node.resource.plan(
                 &context
                     .with_absent_parent(parent_absent)
-                    .with_ownership(self.is_owned(urn)),
+                    .with_ownership(owned),
             )
         };
         let plan = |parent_absent| {
@@ -175,7 +177,7 @@ impl<'a> Planner<'a> {
         let mut planned = plan(within.clone().any(|parent| draft.fate(parent).is_coming()));
         let blocked = matches!(planned, Err(PlanError::Blocked(_)));
         let unopened = draft.is_awaited(node);
-        if !(self.memory.knows(urn) || blocked && unopened) {
+        if !(known || blocked && unopened) {
             return planned;
         }
         if blocked && within.any(|parent| draft.will_change(parent)) {
@@ -195,11 +197,6 @@ impl<'a> Planner<'a> {
             }];
         }
         planned
-    }
-
-    /// Whether an object may be taken for this stack's.
-    fn is_owned(&self, urn: &Urn) -> bool {
-        self.memory.knows(urn) || self.selection.adopts(self.graph, urn)
     }
 
     /// Refuses an object that another stack has noted on the same host.
@@ -233,8 +230,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Turns the kind's answer into a step, or into nothing to do.
-    fn decide(&self, urn: &Urn, node: &Node, planned: Planned, draft: &mut Draft) {
-        let dependencies = self.graph.dependencies(urn);
+    fn decide(
+        &self,
+        urn: &Urn,
+        node: &Node,
+        dependencies: &BTreeSet<Urn>,
+        planned: Planned,
+        draft: &mut Draft,
+    ) {
         let record = Record {
             urn: urn.clone(),
             goal: planned.goal,

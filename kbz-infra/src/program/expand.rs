@@ -7,7 +7,7 @@ use super::settings::Settings;
 use crate::diag::{Finding, SourceLocation};
 use crate::graph::{ComponentNode, Node};
 use crate::ident::Urn;
-use crate::resource::{Group, Resource};
+use crate::resource::{Group, Options, Resource};
 
 /// What all declarations of a program expand to.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ fn open(
         settings,
         declared,
         owner: next.urn.clone(),
-        options: next.options.clone(),
+        options: Options::clone(&next.options),
         place: next.place.clone(),
         added: Vec::new(),
         claims: Vec::new(),

@@ -114,7 +114,7 @@ pub(super) struct Declared {
     pub(super) urn: Urn,
     pub(super) any: Arc<dyn AnyDebug>,
     pub(super) entry: Entry,
-    pub(super) options: Options,
+    pub(super) options: Arc<Options>,
     pub(super) parent: Option<Urn>,
     pub(super) place: Place,
 }
@@ -139,7 +139,7 @@ impl Declared {
             urn: parts.urn.clone(),
             any: Arc::clone(&parts.declared) as Arc<dyn AnyDebug>,
             entry: parts.entry.clone(),
-            options: parts.options.clone(),
+            options: Arc::new(parts.options.clone()),
             parent,
             place,
         }

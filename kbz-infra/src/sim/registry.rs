@@ -124,15 +124,22 @@ mod records {
 
     type Noted = BTreeMap<Urn, Entry>;
 
-    pub(super) fn serialize<S: Serializer>(noted: &Noted, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        noted: &Noted,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         let records: Result<Vec<Record>, _> = noted.values().map(Record::try_from).collect();
         let records = records.map_err(serde::ser::Error::custom)?;
         serializer.collect_map(records.iter().map(|record| (&record.urn, record)))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Noted, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Noted, D::Error> {
         let records = BTreeMap::<Urn, Record>::deserialize(deserializer)?;
         let noted = records.into_iter();
-        Ok(noted.map(|(urn, record)| (urn, Entry::from(&record))).collect())
+        Ok(noted
+            .map(|(urn, record)| (urn, Entry::from(&record)))
+            .collect())
     }
 }

@@ -1,6 +1,7 @@
 //! Laws that hold for every program.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use kbz_infra::ident::{StackName, Urn};
 use kbz_infra::plan::Request;
@@ -98,7 +99,8 @@ proptest! {
         let mut before = program(&items);
         prop_assume!(!before.declarations.resources.is_empty());
         let chosen = chosen.index(before.declarations.resources.len());
-        before.declarations.resources[chosen].1.options.protect = true;
+        let (_, node) = &mut before.declarations.resources[chosen];
+        Arc::make_mut(&mut node.options).protect = true;
         let mut rig = rig();
         rig.up(&before);
         let traces = rig.traces();

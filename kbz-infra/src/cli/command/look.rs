@@ -1,5 +1,6 @@
 //! Commands that read the world and change nothing: `preview`, `why`, `doctor`.
 
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ impl Call<'_> {
         out: Option<&Path>,
     ) -> Result<ExitCode, Failed> {
         let (way, looked) = self.look(chosen).await?;
+        // As much as was read is not taken apart again for a process that is about to end.
+        let looked = ManuallyDrop::new(looked);
         if self.screen.json {
             Screen::result(&as_json(&Previewed {
                 head: self.head("previewed", &way),
