@@ -111,7 +111,7 @@ fn path_text(path: &[(Urn, Place)]) -> String {
 pub struct Graph {
     stack: StackName,
     /// The resources, each after all that it depends on.
-    placed: Vec<Placed>,
+    resources: Vec<Placed>,
     /// Where each stands among them.
     places: BTreeMap<Urn, usize>,
     components: BTreeMap<Urn, ComponentNode>,
@@ -175,13 +175,13 @@ impl Graph {
             node,
             dependencies,
         };
-        let placed = in_this_order(&order, all.map(one));
-        for (place, resource) in placed.iter().enumerate() {
+        let resources = in_this_order(&order, all.map(one));
+        for (place, resource) in resources.iter().enumerate() {
             places.insert(resource.urn.clone(), place);
         }
         Ok(Self {
             stack,
-            placed,
+            resources,
             places,
             components,
             groups,
@@ -190,14 +190,14 @@ impl Graph {
     }
 
     fn placed(&self, urn: &Urn) -> Option<&Placed> {
-        self.places.get(urn).map(|place| &self.placed[*place])
+        self.places.get(urn).map(|place| &self.resources[*place])
     }
 
     /// The same, in which these objects keep fields as they are found to be.
     pub fn adopting(mut self, adopted: BTreeMap<Urn, BTreeMap<String, String>>) -> Self {
         for (urn, fields) in adopted {
             if let Some(place) = self.places.get(&urn) {
-                let node = &mut self.placed[*place].node;
+                let node = &mut self.resources[*place].node;
                 Arc::make_mut(&mut node.options).adopted.extend(fields);
             }
         }
@@ -216,17 +216,17 @@ impl Graph {
 
     /// How many resources there are.
     pub fn len(&self) -> usize {
-        self.placed.len()
+        self.resources.len()
     }
 
     /// Whether nothing is declared.
     pub fn is_empty(&self) -> bool {
-        self.placed.is_empty()
+        self.resources.is_empty()
     }
 
     /// The resources, each after all that it depends on; otherwise in the order of the program.
     pub fn in_order(&self) -> impl DoubleEndedIterator<Item = (&Urn, &Node)> {
-        self.placed.iter().map(|placed| (&placed.urn, &placed.node))
+        self.resources.iter().map(|placed| (&placed.urn, &placed.node))
     }
 
     /// The components by address.

@@ -80,7 +80,7 @@ impl Program {
         let column = before.lines().last().unwrap_or_default().chars().count() + 1;
         let column = if before.ends_with('\n') { 1 } else { column };
         Place {
-            file: Self::FILE.to_owned(),
+            file: Self::FILE.into(),
             line: u32::try_from(line).unwrap(),
             column: u32::try_from(column).unwrap(),
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kbz_infra::effect::{Action, Condition, Gate, Record};
 use kbz_infra::graph::Graph;
 use kbz_infra::ident::{HostName, Urn};
-use kbz_infra::plan::{Outcome, Plan, Planner, Request, remembered};
+use kbz_infra::plan::{NeededBy, Outcome, Plan, Planner, Request, remembered};
 use kbz_infra::prelude::*;
 use kbz_infra::primitive::{ClusterGate, Container, FirewallRule, HetznerLb, Sysctl};
 use kbz_infra::probe::{self, Probe};
@@ -329,7 +329,7 @@ fn what_a_gate_waits_for_cannot_stay_stopped() {
     let unmet = |reason: &Reason| matches!(reason, Reason::Unmet { .. });
     assert_eq!(kept.steps.len(), 1, "{}", shown(&kept));
     assert!(kept.steps[0].reasons.iter().all(unmet));
-    assert_eq!(plan.awaited(&kept), [(unit(), gate)].into());
+    assert_eq!(plan.needed(&kept), [(unit(), NeededBy::Object(gate))].into());
     assert_eq!(rig.apply(&kept).len(), 1);
     // What brings nobody into service may stay, whatever waits for it.
     rig.up(&served());
@@ -337,7 +337,7 @@ fn what_a_gate_waits_for_cannot_stay_stopped() {
     let (plan, _) = planned(&rig, &served(), &Adopted::new());
     let (kept, _) = planned(&rig, &served(), &adoptable(&plan));
     assert!(kept.is_empty(), "{}", shown(&kept));
-    assert_eq!(plan.awaited(&kept), BTreeMap::new());
+    assert_eq!(plan.needed(&kept), BTreeMap::new());
 }
 
 #[test]

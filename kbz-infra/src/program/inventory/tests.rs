@@ -135,7 +135,7 @@ fn selecting_keeps_the_order_of_the_file() {
     let names = |hosts: Vec<Host>| {
         hosts
             .into_iter()
-            .map(|host| String::from(host.name))
+            .map(|host| host.name.to_string())
             .collect()
     };
     let hosts: Vec<String> = names(production().select(Role::Db, "postgres").unwrap());
