@@ -226,7 +226,9 @@ impl Graph {
 
     /// The resources, each after all that it depends on; otherwise in the order of the program.
     pub fn in_order(&self) -> impl DoubleEndedIterator<Item = (&Urn, &Node)> {
-        self.resources.iter().map(|placed| (&placed.urn, &placed.node))
+        self.resources
+            .iter()
+            .map(|placed| (&placed.urn, &placed.node))
     }
 
     /// The components by address.

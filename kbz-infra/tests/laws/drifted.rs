@@ -329,7 +329,10 @@ fn what_a_gate_waits_for_cannot_stay_stopped() {
     let unmet = |reason: &Reason| matches!(reason, Reason::Unmet { .. });
     assert_eq!(kept.steps.len(), 1, "{}", shown(&kept));
     assert!(kept.steps[0].reasons.iter().all(unmet));
-    assert_eq!(plan.needed(&kept), [(unit(), NeededBy::Object(gate))].into());
+    assert_eq!(
+        plan.needed(&kept),
+        [(unit(), NeededBy::Object(gate))].into()
+    );
     assert_eq!(rig.apply(&kept).len(), 1);
     // What brings nobody into service may stay, whatever waits for it.
     rig.up(&served());
