@@ -1,7 +1,6 @@
 //! The program: what was typed, and which command it leads to.
 
 use std::ffi::OsString;
-use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -106,15 +105,21 @@ impl Cli {
             Command::Lab { arguments } => return self.lab(common, arguments).await,
             _ => {}
         }
-        // It is the last that the process does: what it has learnt is not taken apart again.
-        let call = ManuallyDrop::new(Call {
+        let call = Call {
             session: self.session(common, arguments.command.looks())?,
             lab: self.lab.as_deref(),
             common,
             screen,
-        });
+        };
         call.warn();
-        match &arguments.command {
+        let code = Self::carried_out(&call, &arguments.command).await;
+        // The process is about to end: what is as large as the stack is not taken apart again.
+        std::mem::forget((call.session.graph, call.session.program.declarations));
+        code
+    }
+
+    async fn carried_out(call: &Call<'_>, command: &Command) -> Result<ExitCode, Failed> {
+        match command {
             Command::Up {
                 view,
                 chosen,

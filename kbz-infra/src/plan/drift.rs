@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::effect::{Effect, Record};
 use crate::ident::Urn;
-use crate::resource::{Change, GroupName, Options, Reason, found};
+use crate::resource::{Change, Group, GroupName, Options, Reason, found};
 
 /// Who cannot do without something that is out of service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -48,18 +48,18 @@ impl Plan {
     }
 
     /// What this plan brings into service and cannot stay as it is found, each with one who needs
-    /// it. Its group does, whatever its gate says by now: who balances before a member that has
-    /// stopped takes a while to notice. So does who waits for it and is not served: its gate stays
+    /// it. Its group does, where it has a gate, whatever that says by now: who balances before a
+    /// member that has stopped takes a while to notice. So does who waits for it and is not served: its gate stays
     /// closed, or it cannot be reached, in the plan `kept`, which leaves as it is found what can
     /// be. No `up` would come to its end.
-    pub fn needed(&self, kept: &Plan) -> BTreeMap<Urn, NeededBy> {
+    pub fn needed(&self, kept: &Plan, groups: &[Group]) -> BTreeMap<Urn, NeededBy> {
         let unmet = kept.steps.iter().filter(|step| is_unmet(step));
         let stuck = kept.stuck.iter().map(|stuck| &stuck.urn);
         let left: BTreeSet<&Urn> = unmet.map(|step| &step.urn).chain(stuck).collect();
         let brings = |step: &&Step| step.effects.iter().any(Effect::brings_into_service);
         let bringing = self.steps.iter().filter(brings);
         let needed = bringing.filter_map(|step| {
-            let by = by_its_group(step).or_else(|| self.by_another(step, &left));
+            let by = by_its_group(step, groups).or_else(|| self.by_another(step, &left));
             Some((step.urn.clone(), by?))
         });
         needed.collect()
@@ -75,11 +75,12 @@ impl Plan {
     }
 }
 
-/// The group of which a step brings back a member that has stopped.
-fn by_its_group(step: &Step) -> Option<NeededBy> {
-    let (group, _) = step.disturbs.as_ref()?;
+/// The group, one with a gate, of which a step brings back a member that has stopped.
+fn by_its_group(step: &Step, groups: &[Group]) -> Option<NeededBy> {
+    let (name, _) = step.disturbs.as_ref()?;
     let stopped = step.reasons.iter().any(Reason::is_of_a_stop);
-    stopped.then(|| NeededBy::Group(group.clone()))
+    let gated = |group: &Group| group.name == *name && group.gate.is_some();
+    (stopped && groups.iter().any(gated)).then(|| NeededBy::Group(name.clone()))
 }
 
 /// Whether a step waits for a condition that does not hold.

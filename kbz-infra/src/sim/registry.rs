@@ -128,9 +128,9 @@ mod records {
         noted: &Noted,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let records: Result<Vec<Record>, _> = noted.values().map(Record::try_from).collect();
-        let records = records.map_err(serde::ser::Error::custom)?;
-        serializer.collect_map(records.iter().map(|record| (&record.urn, record)))
+        let record = |(urn, entry)| Ok((urn, Record::try_from(entry)?));
+        let records: Result<Vec<_>, serde_json::Error> = noted.iter().map(record).collect();
+        serializer.collect_map(records.map_err(serde::ser::Error::custom)?)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(

@@ -10,7 +10,7 @@ use kbz_infra::prelude::*;
 use kbz_infra::primitive::{ClusterGate, Container, FirewallRule, HetznerLb, Sysctl};
 use kbz_infra::probe::{self, Probe};
 use kbz_infra::program::{Program, Settings};
-use kbz_infra::resource::{Reason, found};
+use kbz_infra::resource::{Group, GroupName, Reason, found};
 
 use crate::cluster::{Postgres, members};
 use crate::drift::{HANDS, everything};
@@ -301,17 +301,25 @@ fn served() -> Program {
     let text = "[Service]\nExecStart=/usr/bin/sleep 1\n";
     let file = stack.add(File::on(on, format!("/etc/systemd/system/{UNIT}")).content(text));
     let unit = SystemdUnit::on(on, UNIT).restart_on([file.urn().clone()]);
-    let unit = stack.add(unit.depends_on(&file));
+    let unit = stack.add(unit.depends_on(&file).member_of(&pair(), on));
+    let gate = ClusterGate::new("serves", runs()).watching([unit.urn().clone()]);
+    stack.add(gate.depends_on(&unit).depends_on(&swappiness));
+    stack.finish().unwrap()
+}
+
+/// Opens where the unit runs.
+fn runs() -> Gate {
     let name = UNIT.to_owned();
-    let gate = Gate {
-        probe: Probe::host(on, probe::Unit { name }),
+    Gate {
+        probe: Probe::host(&app(), probe::Unit { name }),
         condition: Condition::Running,
         settle: 0,
         deadline: 5,
-    };
-    let gate = ClusterGate::new("serves", gate).watching([unit.urn().clone()]);
-    stack.add(gate.depends_on(&unit).depends_on(&swappiness));
-    stack.finish().unwrap()
+    }
+}
+
+fn pair() -> GroupName {
+    GroupName("pair".to_owned())
 }
 
 #[test]
@@ -330,8 +338,21 @@ fn what_a_gate_waits_for_cannot_stay_stopped() {
     assert_eq!(kept.steps.len(), 1, "{}", shown(&kept));
     assert!(kept.steps[0].reasons.iter().all(unmet));
     assert_eq!(
-        plan.needed(&kept),
+        plan.needed(&kept, &[]),
         [(unit(), NeededBy::Object(gate))].into()
+    );
+    let group = |gate| Group {
+        name: pair(),
+        members: vec![app()],
+        gate,
+        leadership: None,
+        drain: None,
+    };
+    assert_eq!(plan.needed(&kept, &[group(None)]), plan.needed(&kept, &[]));
+    assert_eq!(
+        plan.needed(&kept, &[group(Some(runs()))]),
+        [(unit(), NeededBy::Group(pair()))].into(),
+        "whoever else waits"
     );
     assert_eq!(rig.apply(&kept).len(), 1);
     // What brings nobody into service may stay, whatever waits for it.
@@ -340,7 +361,7 @@ fn what_a_gate_waits_for_cannot_stay_stopped() {
     let (plan, _) = planned(&rig, &served(), &Adopted::new());
     let (kept, _) = planned(&rig, &served(), &adoptable(&plan));
     assert!(kept.is_empty(), "{}", shown(&kept));
-    assert_eq!(plan.needed(&kept), BTreeMap::new());
+    assert_eq!(plan.needed(&kept, &[]), BTreeMap::new());
 }
 
 #[test]

@@ -207,7 +207,7 @@ impl Call<'_> {
         let all = Selection::default();
         let kept = session.planned(&graph, observation, snapshot, Request::Up, &all)?;
         let still = self.drifted(&kept, snapshot, &[]);
-        let mut needed = plan.needed(&kept.plan);
+        let mut needed = plan.needed(&kept.plan, graph.groups());
         needed.retain(|urn, _| drifted.contains(urn) && !still.contains(urn));
         adopted.retain(|urn, _| !still.contains(urn) && !needed.contains_key(urn));
         // What only follows from what was adopted is over with it.

@@ -32,7 +32,7 @@ impl Call<'_> {
         out: Option<&Path>,
     ) -> Result<ExitCode, Failed> {
         let (way, looked) = self.look(chosen).await?;
-        // As much as was read is not taken apart again for a process that is about to end.
+        // Nor is what was read: see `look`.
         let looked = ManuallyDrop::new(looked);
         if self.screen.json {
             Screen::result(&as_json(&Previewed {

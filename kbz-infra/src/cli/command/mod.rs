@@ -10,6 +10,8 @@ mod saved;
 mod tell;
 mod wish;
 
+use std::mem::ManuallyDrop;
+
 use serde::Serialize;
 
 use super::args::{Chosen, Common, View};
@@ -54,7 +56,8 @@ impl Call<'_> {
 
     /// Finds the way, and reads and plans along it.
     async fn look(&self, chosen: &Chosen) -> Result<(Way, Looked), Failed> {
-        let remembered = self.session.recall()?.records;
+        // As much is not taken apart again for a process that is about to end.
+        let remembered = ManuallyDrop::new(self.session.recall()?.records);
         let selection = self.selection(chosen, &remembered)?;
         let way = self.way(Purpose::Look).await?;
         let looked = self
