@@ -112,7 +112,7 @@ pub(super) fn adopted(plan: &Plan, told: &Adopted<'_>, style: Style) -> String {
 fn refused(step: &Step, reasons: &[&Reason], needed: Option<&NeededBy>) -> Vec<Row> {
     let mut why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
     why.extend(needed.map(|by| match by {
-        NeededBy::Group(group) => format!("and group {group} needs it"),
+        NeededBy::Group(group) => format!("and its group ({group}) needs it"),
         NeededBy::Object(urn) => format!("and {} waits for it", title(urn)),
     }));
     let text = format!("{} cannot stay so: {}", title(&step.urn), why.join(", "));

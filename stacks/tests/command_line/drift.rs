@@ -145,7 +145,7 @@ fn what_serves_in_a_group_cannot_stay_stopped() {
     let refused = words.join(" ");
     for line in [
         "unit haproxy-docker.service on haproxy-01 cannot stay so: does not run (inactive), and \
-         group lb-haproxy needs it",
+         its group (the targets of lb-haproxy) needs it",
         "hetzner-lb lb-haproxy cannot stay so: targets.10.0.0.12 none → 10.0.0.12, and gate \
          lb-haproxy is healthy waits for it",
     ] {
@@ -167,7 +167,8 @@ fn nor_while_nobody_has_noticed_yet() {
     let refused = run(&folder, &["drift", "--adopt", "--json"], 1);
     let refused: Value = serde_json::from_str(&refused).unwrap();
     let unit = "unit@haproxy-01:haproxy-docker.service";
-    assert_eq!(refused["needed"][unit]["group"], "lb-haproxy", "{refused}");
+    let group = &refused["needed"][unit]["group"];
+    assert_eq!(group, "the targets of lb-haproxy", "{refused}");
     assert_eq!(refused["adopted"], serde_json::json!({}));
     assert!(!folder.path("overrides.toml").exists());
 }

@@ -197,7 +197,10 @@ fn what_its_group_needs_is_not(operator: &Operator) {
     assert!(!adopted.status.success(), "{said}");
     let words: Vec<&str> = said.split_whitespace().collect();
     let words = words.join(" ");
-    for seen in ["cannot stay so", "group lb-haproxy needs it"] {
+    for seen in [
+        "cannot stay so",
+        "its group (the targets of lb-haproxy) needs it",
+    ] {
         assert!(words.contains(seen), "`{seen}` is not in:\n{said}");
     }
     operator.must(&["up"]);
