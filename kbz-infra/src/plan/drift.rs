@@ -48,10 +48,12 @@ impl Plan {
     }
 
     /// What this plan brings into service and cannot stay as it is found, each with one who needs
-    /// it. Its group does, where it has a gate, whatever that says by now: who balances before a
-    /// member that has stopped takes a while to notice. So does who waits for it and is not served: its gate stays
-    /// closed, or it cannot be reached, in the plan `kept`, which leaves as it is found what can
-    /// be. No `up` would come to its end.
+    /// it: no `up` would come to its end.
+    ///
+    /// Its group does, where it has a gate, whatever that says by now: who balances before a
+    /// member that has stopped takes a while to notice. So does who waits for it and is not
+    /// served: its gate stays closed, or it cannot be reached, in the plan `kept`, which leaves as
+    /// it is found what can be.
     pub fn needed(&self, kept: &Plan, groups: &[Group]) -> BTreeMap<Urn, NeededBy> {
         let unmet = kept.steps.iter().filter(|step| is_unmet(step));
         let stuck = kept.stuck.iter().map(|stuck| &stuck.urn);
