@@ -2,12 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use kbz_infra::host::hetzner::{HetznerClient, Patience};
-use kbz_infra::primitive::hetzner_lb::{
-    Health, LoadBalancerChange as Change, LoadBalancerState, TargetState,
-};
+use kbz_infra::primitive::hetzner_lb::{LoadBalancerChange as Change, LoadBalancerState};
 use secrecy::SecretString;
 
 use crate::operator::Operator;
@@ -79,27 +76,6 @@ impl Balancer {
     pub fn is_whole(&self) {
         let state = self.state();
         assert_eq!((state.targets.len(), state.services.len()), (2, 3));
-    }
-
-    /// Waits until the checks have found that a target does not serve.
-    ///
-    /// # Panics
-    /// When they have not within a minute.
-    pub fn notices(&self) {
-        let begun = Instant::now();
-        let serves = |target: &TargetState| {
-            target
-                .health
-                .values()
-                .all(|found| *found == Health::Healthy)
-        };
-        while self.state().targets.iter().all(serves) {
-            assert!(
-                begun.elapsed() < Duration::from_mins(1),
-                "nothing is noticed"
-            );
-            std::thread::sleep(Duration::from_secs(1));
-        }
     }
 
     /// Orders a fault of the API: what `POST /lab/faults` takes.

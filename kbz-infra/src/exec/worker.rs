@@ -16,7 +16,7 @@ use super::emitter::Emitter;
 use super::failure::Failure;
 use super::outcome::count;
 use super::progress;
-use crate::effect::{Interpreter, RunContext, bundle};
+use crate::effect::{EffectError, Halt, Interpreter, RunContext, bundle};
 use crate::plan::{Plan, Step, StepId};
 
 /// How long it is waited before an effect that failed is tried again; then twice as long, and so
@@ -24,6 +24,11 @@ use crate::plan::{Plan, Step, StepId};
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// What that grows to.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long an effect is tried again whose site ends the connection before anything is asked, and how
+/// soon: some turns of a balancer that has not noticed yet that one of its targets has stopped.
+const PATIENCE: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(1);
 
 /// What a worker tells the dispatcher. Steps and effects go by their place.
 #[derive(Debug)]
@@ -92,6 +97,15 @@ impl Bench {
     }
 }
 
+/// Where effects stopped that go together, and why.
+struct Stopped {
+    /// How many are done.
+    done: usize,
+    failure: Failure,
+    /// Whether the site of the next ended the connection before anything was asked of it.
+    unasked: bool,
+}
+
 /// A step under way.
 struct Attempt<'a> {
     bench: &'a Bench,
@@ -143,59 +157,69 @@ impl Attempt<'_> {
         granted.await.is_ok()
     }
 
-    /// Carries effects out that go together, and tries again as often as the step says what fails.
-    /// The intents stay open meanwhile, and effects are idempotent, so nothing more has to be
+    /// Carries effects out that go together, and tries again as often as the step says what fails, and
+    /// for a while what was not even asked. The intents stay open meanwhile, and effects are idempotent, so nothing more has to be
     /// written down. Tells which one comes next, and where not all are done why it failed, and whether
     /// any attempt may have done it all the same.
     async fn insist(&self, effects: Range<usize>) -> (usize, Option<(Failure, bool)>) {
         let (mut next, mut retry, mut pause) = (effects.start, 0, FIRST_PAUSE);
-        let mut doubt = false;
+        let (mut doubt, mut since) = (false, Instant::now());
         loop {
             let context = self.context(next);
-            let Err((done, failure)) = self.carry_out(next..effects.end, &context).await else {
+            let Err(stopped) = self.carry_out(next..effects.end, &context).await else {
                 return (effects.end, None);
             };
+            let Stopped { done, failure, .. } = stopped;
             doubt |= failure.kind.leaves_doubt();
             if done > 0 {
                 (next, retry, pause) = (next + done, 0, FIRST_PAUSE);
+                since = Instant::now();
             }
-            if retry == self.step.retries || !failure.kind.may_pass() {
+            let wait = if stopped.unasked && since.elapsed() < PATIENCE {
+                context.progress.say("no connection yet");
+                SOON
+            } else if retry < self.step.retries && failure.kind.may_pass() {
+                retry += 1;
+                let of = self.step.retries;
+                let seconds = pause.as_secs();
+                let said = format!("failed, retry {retry} of {of} in {seconds} s");
+                context.progress.say(&said);
+                let wait = pause;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                wait
+            } else {
+                return (next, Some((failure, doubt)));
+            };
+            if !self.waited(wait).await {
                 return (next, Some((failure, doubt)));
             }
-            retry += 1;
-            context.progress.say(&format!(
-                "failed, retry {retry} of {} in {} s",
-                self.step.retries,
-                pause.as_secs()
-            ));
-            // Neither the limit of the step nor a wish to leave waits for a pause to end.
-            tokio::select! {
-                () = self.cancel.cancelled() => return (next, Some((failure, doubt))),
-                slept = timeout_at(self.deadline, tokio::time::sleep(pause)) => {
-                    if slept.is_err() {
-                        return (next, Some((failure, doubt)));
-                    }
-                }
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// How many are done where not all are, and why.
-    async fn carry_out(
-        &self,
-        effects: Range<usize>,
-        context: &RunContext,
-    ) -> Result<(), (usize, Failure)> {
+    /// Waits; neither the limit of the step nor a wish to leave waits with it: `false` for those.
+    async fn waited(&self, pause: Duration) -> bool {
+        tokio::select! {
+            () = self.cancel.cancelled() => false,
+            slept = timeout_at(self.deadline, tokio::time::sleep(pause)) => slept.is_ok(),
+        }
+    }
+
+    /// Carries them out once.
+    async fn carry_out(&self, effects: Range<usize>, context: &RunContext) -> Result<(), Stopped> {
         let effects = &self.step.effects[effects];
         let all = self.bench.interpreter.run_all(effects, context);
         match timeout_at(self.deadline, all).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(halt)) => Err((
-                halt.done,
-                Failure::of(&halt.error, &self.bench.context.vault),
-            )),
-            Err(_) => Err((0, Failure::timed_out(self.limit))),
+            Ok(Err(Halt { done, error })) => Err(Stopped {
+                done,
+                failure: Failure::of(&error, &self.bench.context.vault),
+                unasked: matches!(error, EffectError::Unreachable(outage) if outage.unasked),
+            }),
+            Err(_) => Err(Stopped {
+                done: 0,
+                failure: Failure::timed_out(self.limit),
+                unasked: false,
+            }),
         }
     }
 

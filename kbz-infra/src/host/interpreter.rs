@@ -98,19 +98,31 @@ impl HostInterpreter {
         })
     }
 
-    async fn answer(&self, site: &Site, queries: &[&Query]) -> Result<Vec<Reading>, String> {
-        match site {
+    async fn answer(&self, site: &Site, queries: &[&Query]) -> SiteReadings {
+        let outage = |why: String| {
+            let why = crate::diag::cleaned(&self.vault.redact(&why));
+            Outage::new(site, why)
+        };
+        let answered = match site {
             Site::Host(name) => {
-                let host = self.host(name).map_err(|outage| outage.why)?;
+                let host = self.host(name).map_err(|silent| outage(silent.why))?;
                 read::answer(&host, queries).await
             }
             Site::Operator => read::answer_engine(&self.operator, queries).await,
-            Site::Postgres(access) => sql::read(&self.hosts, access, &self.vault, queries).await,
+            Site::Postgres(access) => {
+                let answered = sql::read(&self.hosts, access, &self.vault, queries).await;
+                return answered.map_err(|error| match error {
+                    SqlError::Unasked(why) => outage(why).unasked(),
+                    SqlError::Lost(why) => outage(why),
+                    SqlError::Refused { said, .. } => outage(said),
+                });
+            }
             Site::Patroni(access) => {
                 patroni::read(&self.hosts, access, &self.vault, &self.raft, queries).await
             }
             Site::Hetzner => self.ask_hetzner(queries).await,
-        }
+        };
+        answered.map_err(outage)
     }
 
     async fn ask_hetzner(&self, queries: &[&Query]) -> Result<Vec<Reading>, String> {
@@ -218,6 +230,7 @@ impl HostInterpreter {
         let outcome = sql::run(&self.hosts, access, &run.vault, action).await;
         let outcome = outcome.ok_or_else(|| run::misplaced(&site, action))?;
         outcome.map_err(|error| match error {
+            SqlError::Unasked(why) => Outage::new(&site, run::tidy(run, &why)).unasked().into(),
             SqlError::Lost(why) => Outage::new(&site, run::tidy(run, &why)).into(),
             SqlError::Refused { said, .. } => run::failed(site.to_string(), run::tidy(run, &said)),
         })
@@ -241,11 +254,7 @@ impl Interpreter for HostInterpreter {
         if queries.is_empty() {
             return Ok(Vec::new());
         }
-        let readings = self.answer(site, &queries).await;
-        let readings = readings.map_err(|why| {
-            let why = crate::diag::cleaned(&self.vault.redact(&why));
-            Outage::new(site, why)
-        })?;
+        let readings = self.answer(site, &queries).await?;
         if readings.len() == probes.len() {
             return Ok(readings);
         }

@@ -28,6 +28,11 @@ pub use watch::{Watched, watch};
 /// enough for the usual limit of 1024 open files.
 const SITES_AT_ONCE: usize = 256;
 
+/// How long a site is asked again that ends the connection before it is asked, and how soon. One that is
+/// away is told to be hardly later.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// What happens while the world is read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -169,8 +174,15 @@ async fn ask(
     questions: Arc<Questions>,
 ) -> (SiteReadings, Duration) {
     let begun = Instant::now();
-    let readings = interpreter.read(questions.site(), questions.asked()).await;
-    (readings, begun.elapsed())
+    loop {
+        let readings = interpreter.read(questions.site(), questions.asked()).await;
+        let elapsed = begun.elapsed();
+        let again = matches!(&readings, Err(outage) if outage.unasked) && elapsed < PATIENCE;
+        if !again {
+            return (readings, elapsed);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 fn settle(

@@ -74,6 +74,36 @@ async fn observed(
     (observation, asked, events.into_inner().unwrap())
 }
 
+/// One that ends so many connections before it is asked anything.
+struct Door(Mutex<u32>);
+
+#[async_trait]
+impl Interpreter for Door {
+    async fn read(&self, site: &Site, _: &[Probe]) -> SiteReadings {
+        let mut closed = self.0.lock().unwrap();
+        if *closed == 0 {
+            return Ok(vec![SwapReading(Vec::new()).into()]);
+        }
+        *closed -= 1;
+        Err(Outage::new(site, "connection closed").unasked())
+    }
+
+    async fn run(&self, _: &Effect, _: &RunContext) -> Result<(), EffectError> {
+        Err(EffectError::Cancelled)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_not_even_asked_is_asked_again_for_a_moment() {
+    for (closed, answers) in [(5, true), (50, false)] {
+        let door: Arc<dyn Interpreter> = Arc::new(Door(Mutex::new(closed)));
+        let probe = Probe::at(&site("db"), Swap {});
+        let seen = observe(&door, BTreeSet::from([probe.clone()]), &|_| {}).await;
+        let answered = matches!(seen.get(&probe), Some(Seen::Read(_)));
+        assert_eq!(answered, answers, "{closed}");
+    }
+}
+
 #[tokio::test]
 async fn a_site_is_asked_once_and_a_path_once() {
     let db = site("db-1");

@@ -15,6 +15,11 @@ pub struct Outage {
     pub site: String,
     /// What happened.
     pub why: String,
+    /// Whether it ended the connection before anything was asked. A balancer leads to a proxy that has
+    /// just stopped until it notices, and takes its targets in turn: the next connection may come out
+    /// elsewhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unasked: bool,
 }
 
 impl Outage {
@@ -23,7 +28,15 @@ impl Outage {
         Self {
             site: site.to_string(),
             why: why.into(),
+            unasked: false,
         }
+    }
+
+    /// The same, of one that ended the connection before anything was asked.
+    #[must_use]
+    pub fn unasked(mut self) -> Self {
+        self.unasked = true;
+        self
     }
 }
 

@@ -203,8 +203,6 @@ fn what_its_group_needs_is_not(operator: &Operator) {
     ] {
         assert!(words.contains(seen), "`{seen}` is not in:\n{said}");
     }
-    // Until then it leads to the one that has stopped, and `up` would meet that in the database.
-    Balancer::of(operator).notices();
     operator.must(&["up"]);
     let state = operator.on("haproxy-02", "systemctl is-active haproxy-docker.service");
     assert_eq!(state.trim(), "active");

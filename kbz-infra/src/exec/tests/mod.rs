@@ -238,6 +238,19 @@ async fn a_silent_site_is_waited_for_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_not_even_asked_is_asked_again_for_a_while() {
+    let base = tempfile::tempdir().unwrap();
+    let one = || plan(&[short(&[0], &[])]);
+    let world = World::with_fault("s0e0", Fault::TurnedAway(10));
+    let (outcome, ..) = carried_out(one(), world, base.path(), Limits::default()).await;
+    assert_eq!(ids(outcome.done), [0]);
+    let world = World::with_fault("s0e0", Fault::TurnedAway(100));
+    let (outcome, world, _) = carried_out(one(), world, base.path(), Limits::default()).await;
+    assert_eq!(outcome.failed[&StepId(0)].kind, FailureKind::Unreachable);
+    assert!((14..=17).contains(&world.tried()), "{}", world.tried());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_broken_interpreter_fails_one_step() {
     let base = tempfile::tempdir().unwrap();
     let plan = plan(&[short(&[0, 0], &[]), short(&[1], &[])]);

@@ -18,6 +18,8 @@ pub(super) enum Fault {
     After,
     /// Its site does not answer; it has happened.
     DropAnswer,
+    /// Its site ends the connection, so many times, before anything is asked.
+    TurnedAway(usize),
     /// It never ends.
     Hang,
     /// The interpreter is broken.
@@ -136,6 +138,13 @@ impl Interpreter for World {
                 self.happen(&name);
                 Err(Outage::new(&effect.site, "connection lost").into())
             }
+            Some(Fault::TurnedAway(times)) if self.tried() > times => {
+                self.happen(&name);
+                Ok(())
+            }
+            Some(Fault::TurnedAway(_)) => Err(Outage::new(&effect.site, "connection closed")
+                .unasked()
+                .into()),
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Panic) => {
                 self.exit(&effect.site);

@@ -1,5 +1,6 @@
 //! A connection to a server, and why there is none.
 
+use std::io;
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
@@ -22,6 +23,9 @@ pub(super) const COMMON: &str = "postgres";
 /// Why a server did not do as asked.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::host) enum SqlError {
+    /// The connection ended before anything was asked over it; the next may be let in.
+    #[error("{0}")]
+    Unasked(String),
     /// No connection, or one that ended; what became of a statement is not known.
     #[error("{0}")]
     Lost(String),
@@ -57,10 +61,42 @@ impl SqlError {
         }
     }
 
+    /// Why nobody was let in: a server that starts or stops says so, one behind a proxy that has just
+    /// stopped is not even heard.
+    fn of_login(error: &tokio_postgres::Error) -> Self {
+        let lost = match Self::of(error) {
+            Self::Lost(why) => why,
+            other => return other,
+        };
+        let code = error
+            .code()
+            .is_some_and(|code| code.code().starts_with("57P"));
+        if code || error.is_closed() || broke_off(error) {
+            Self::Unasked(lost)
+        } else {
+            Self::Lost(lost)
+        }
+    }
+
     /// Whether it says that there is no such database.
     pub(super) fn no_database(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == SqlState::INVALID_CATALOG_NAME)
     }
+}
+
+/// Whether the other side ended a connection.
+fn broke_off(error: &tokio_postgres::Error) -> bool {
+    let source = std::error::Error::source(error);
+    let source = source.and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof
+        )
+    })
 }
 
 /// A connection that ends when this is dropped.
@@ -127,7 +163,7 @@ async fn log_in(
     }
     let attempt = config.connect_raw(stream, NoTls);
     let (client, connection) = match tokio::time::timeout(CONNECT, attempt).await {
-        Ok(made) => made.map_err(|error| SqlError::of(&error))?,
+        Ok(made) => made.map_err(|error| SqlError::of_login(&error))?,
         Err(_) => {
             return Err(SqlError::Lost(
                 "the server does not answer a login".to_owned(),
@@ -151,3 +187,6 @@ pub(super) async fn limited<T>(
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests;

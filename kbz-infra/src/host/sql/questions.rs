@@ -73,10 +73,10 @@ pub(in crate::host) async fn read(
     access: &PgAccess,
     vault: &Vault,
     queries: &[&Query],
-) -> Result<Vec<Reading>, String> {
+) -> Result<Vec<Reading>, SqlError> {
     let mut asked = Asked::default();
     for query in queries {
-        asked.add(query)?;
+        asked.add(query).map_err(SqlError::Lost)?;
     }
     let way = Way {
         hosts,
@@ -94,9 +94,8 @@ pub(in crate::host) async fn read(
         }
     });
     let (first, inside) = join(way.first(&asked, first), try_join_all(inside)).await;
-    let mut said = first.map_err(|error| error.to_string())?;
-    let inside = inside.map_err(|error| error.to_string())?;
-    said.extensions.extend(inside.into_iter().flatten());
+    let mut said = first?;
+    said.extensions.extend(inside?.into_iter().flatten());
     Ok(queries
         .iter()
         .filter_map(|query| said.answer(query))
