@@ -75,6 +75,36 @@ fn hands(operator: &Operator) -> Vec<Hand> {
             ),
         ),
         hand(
+            "rules of access",
+            replicas[0],
+            "echo 'host all all 0.0.0.0/0 trust' >> /opt/keybuzz/postgres/data/17/pg_hba.conf; \
+             docker exec patroni psql -U postgres -qc 'SELECT pg_reload_conf()'",
+            &[
+                "server-files",
+                "pg_hba.conf  other rules",
+                "-host all all 0.0.0.0/0 trust",
+            ],
+            (
+                "docker exec patroni psql -U postgres -AtXqc \
+                 \"SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'trust'\"",
+                "0",
+            ),
+        ),
+        hand(
+            "a parameter, set on one member alone",
+            &operator.leader(),
+            "docker exec patroni psql -U postgres -qc \"ALTER SYSTEM SET work_mem = '9MB'\" \
+             -c 'SELECT pg_reload_conf()'",
+            &["work_mem  '9MB' (ALTER SYSTEM) → not set there"],
+            (
+                "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1; \
+                 docker exec patroni psql -U postgres -AtXqc 'SHOW work_mem' | grep -qx 9MB || break; \
+                 done; docker exec patroni psql -U postgres -AtXqc \
+                 \"SELECT count(*) FROM pg_settings WHERE sourcefile LIKE '%auto.conf'\"",
+                "0",
+            ),
+        ),
+        hand(
             "firewall rule",
             replicas[0],
             "ufw delete allow from 10.0.0.0/24 to any port 8008 proto tcp",

@@ -244,6 +244,7 @@ async fn who_was_not_even_asked_is_asked_again_for_a_while() {
     let world = World::with_fault("s0e0", Fault::TurnedAway(10));
     let (outcome, ..) = carried_out(one(), world, base.path(), Limits::default()).await;
     assert_eq!(ids(outcome.done), [0]);
+    let base = tempfile::tempdir().unwrap();
     let world = World::with_fault("s0e0", Fault::TurnedAway(100));
     let (outcome, world, _) = carried_out(one(), world, base.path(), Limits::default()).await;
     assert_eq!(outcome.failed[&StepId(0)].kind, FailureKind::Unreachable);

@@ -18,7 +18,9 @@ use crate::diag::{Finding, SourceLocation};
 use crate::effect::Owner;
 use crate::ident::{HostName, Urn};
 use crate::model::{FirewallRule as Rule, Protocol};
-use crate::primitive::{Container, Directory, File, FirewallRule, Supervision, SystemdUnit};
+use crate::primitive::{
+    Container, Directory, File, FirewallRule, ServerFiles, Supervision, SystemdUnit,
+};
 use crate::probe::{Facts, Probe, Site};
 use crate::program::{Component, DeclareExt as _, Handle, Result, Scope, Settings};
 use crate::resource::{Claim, Content, Fitness, PlanError};
@@ -141,13 +143,28 @@ impl<'a> Expansion<'a> {
                 .member_of(&self.cluster.group_name(), host),
         );
         let native = scope.add(SystemdUnit::on(host, "postgresql.service").stopped());
+        let service = unit.name();
         Supervise::new(host, unit, container.urn())
             .reload_on([settings])
             .after(self.after.iter().cloned())
             .after([native.urn().clone()])
             .after(rules)
             .member_of(&self.cluster.group_name())
-            .declare(scope)
+            .declare(scope)?;
+        self.files(service, scope)
+    }
+
+    /// Keeps what Patroni and the server have written as it is declared.
+    fn files(&self, service: String, scope: &mut Scope<'_>) -> Result<()> {
+        let folder = format!("{DATA}/{}", self.node.major());
+        let starts = self.node.started_by();
+        let files = ServerFiles::on(&self.node.host, folder)
+            .settings(paths::CONFIG_FILE, self.settings(scope)?)
+            .owner(self.owner())
+            .reloads(service)
+            .started_by(starts.clone());
+        scope.add(files.after(starts));
+        Ok(())
     }
 
     /// Opens exactly the ports that the members and the clients need.
