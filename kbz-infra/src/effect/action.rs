@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,11 @@ use crate::ident::{HostName, Urn};
 use crate::model::{BuildContext, ContainerSpec, FirewallRule, load_balancer};
 use crate::probe::{Entry, Probe, Site};
 use crate::secret::{KeyedHash, Text};
+
+/// How long a host's lease lasts that nobody renews, and so how long others wait for a run that was
+/// killed, or whose machine sleeps or is cut off. A run that lives renews it several times meanwhile,
+/// however long its effects take.
+pub const LEASE_LASTS: Duration = Duration::from_mins(20);
 
 /// One change of the world, decided in advance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,6 +71,7 @@ impl Effect {
             | A::Mark(_)
             | A::Unmark(_)
             | A::TakeLease { .. }
+            | A::RenewLease { .. }
             | A::GiveLeaseBack { .. }
             | A::SetRole(_)
             | A::DropRole { .. }
@@ -224,6 +231,12 @@ pub enum Action {
     /// Takes a host's lease for a run, so that nobody else begins one. Part of no plan: a run
     /// begins with it.
     TakeLease {
+        /// Who runs, in words.
+        holder: String,
+    },
+    /// Renews a lease that is the run's: one of a host on which no other run has begun since. Any
+    /// other is left as it is.
+    RenewLease {
         /// Who runs, in words.
         holder: String,
     },

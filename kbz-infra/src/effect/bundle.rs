@@ -47,6 +47,7 @@ impl Action {
             | Self::EnableFirewall {}
             | Self::Reboot { .. }
             | Self::TakeLease { .. }
+            | Self::RenewLease { .. }
             | Self::GiveLeaseBack { .. }
             | Self::BuildImage(_)
             | Self::ShipImage { .. }

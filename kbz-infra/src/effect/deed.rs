@@ -71,6 +71,7 @@ impl Effect {
             Action::Mark(record) => Deed::new("mark of", &record.urn.to_string(), "noted"),
             Action::Unmark(urn) => Deed::new("mark of", &urn.to_string(), "forgotten"),
             Action::TakeLease { .. } => Deed::new("lease", "", "taken"),
+            Action::RenewLease { .. } => Deed::new("lease", "", "renewed"),
             Action::GiveLeaseBack { .. } => Deed::new("lease", "", "given back"),
             Action::SetRole(goal) => Deed::new("role", &goal.name, "set"),
             Action::DropRole { name } => Deed::new("role", name, "dropped"),

@@ -16,7 +16,7 @@ mod impact;
 mod interpreter;
 mod unit;
 
-pub use action::{Action, Effect, Record, Removal};
+pub use action::{Action, Effect, LEASE_LASTS, Record, Removal};
 pub use bundle::bundle;
 pub use deed::Deed;
 pub use error::EffectError;

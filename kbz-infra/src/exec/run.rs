@@ -64,7 +64,10 @@ impl Run {
         };
         let (interpreter, context) = (Arc::clone(&work.interpreter), work.context.clone());
         lease.take(interpreter.as_ref(), &context).await?;
-        let outcome = Self::carry_out(work, queue, events, cancel).await;
+        let working = Self::carry_out(work, queue, events, cancel);
+        let outcome = lease
+            .renewed_during(working, interpreter.as_ref(), &context)
+            .await;
         let abandoned = |outcome: &RunOutcome| outcome.ended == Ended::Abandoned;
         // What was left under way goes on for a while, and nobody else may come between.
         if !outcome.as_ref().is_ok_and(abandoned) {

@@ -134,8 +134,13 @@ impl HostModel {
         operator: &mut Engine,
     ) -> Result<(), EffectError> {
         let name = self.name.clone();
-        if let Action::TakeLease { holder } = action {
-            return self.registry(run).take_lease(&name, run.run, holder);
+        // These two are no changes, and do not make a run the newest.
+        match action {
+            Action::TakeLease { holder } => {
+                return self.registry(run).take_lease(&name, run.run, holder);
+            }
+            Action::RenewLease { .. } => return self.registry(run).renew_lease(&name, run.run),
+            _ => {}
         }
         self.registry(run).fence(&name, run.run)?;
         match action {

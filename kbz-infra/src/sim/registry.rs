@@ -90,6 +90,11 @@ impl Registry {
         }
     }
 
+    /// Renews the lease of a run. No time passes here, so there is only the refusal of an older run.
+    pub(super) fn renew_lease(&self, host: &HostName, run: u64) -> Result<(), EffectError> {
+        self.refuse_older(host, run)
+    }
+
     /// Gives the lease back, if it is the holder's.
     pub(super) fn give_lease_back(&mut self, holder: &str) {
         self.lease.take_if(|found| found == holder);
@@ -100,14 +105,19 @@ impl Registry {
         self.newest_run
     }
 
-    /// Refuses a run that is older than one that has changed the host.
+    /// Refuses a run that is older than one that has changed the host, and notes it otherwise.
     pub(super) fn fence(&mut self, host: &HostName, run: u64) -> Result<(), EffectError> {
+        self.refuse_older(host, run)?;
+        self.newest_run = run;
+        Ok(())
+    }
+
+    fn refuse_older(&self, host: &HostName, run: u64) -> Result<(), EffectError> {
         if self.newest_run > run {
             let newest = self.newest_run;
             let found = format!("run {newest} has changed it, a newer run than this one");
             return Err(moved(host.to_string(), found));
         }
-        self.newest_run = run;
         Ok(())
     }
 }

@@ -200,6 +200,7 @@ fn trace(action: &Action, vault: &Vault) -> Option<Trace> {
         // Whose file it is may be known inside an image alone; set twice, it is as set once.
         Action::SetFileAttributes { .. }
         | Action::TakeLease { .. }
+        | Action::RenewLease { .. }
         | Action::GiveLeaseBack { .. }
         | Action::RestartMember { .. }
         | Action::Gate(_) => None,

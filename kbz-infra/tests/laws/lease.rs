@@ -113,7 +113,10 @@ fn a_run_that_a_newer_one_has_overtaken_changes_nothing_any_more_anywhere() {
     let plan = rig.plan(&program());
     let (stalled, newer) = (rig.context(), rig.context());
     says(&rig, &take("bob"), &newer).unwrap();
-    for effect in plan.steps.iter().flat_map(|step| &step.effects) {
+    let holder = "ann".to_owned();
+    let renewal = Effect::on(&host("app-1"), Action::RenewLease { holder });
+    let effects = plan.steps.iter().flat_map(|step| &step.effects);
+    for effect in effects.chain([&renewal]) {
         let refused = says(&rig, effect, &stalled).unwrap_err();
         assert!(
             matches!(refused, EffectError::Moved { .. }),

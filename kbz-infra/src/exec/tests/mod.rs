@@ -2,6 +2,7 @@
 
 mod crash;
 mod laws;
+mod lease;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::shell::{Change, unspeakable};
-use crate::effect::EffectError;
+use crate::effect::{EffectError, LEASE_LASTS};
 use crate::host::read::HostSite;
 use crate::host::registry::Registry;
 use crate::host::shell::{self, NulByte};
 
-/// Seconds after which a lease that nothing has renewed is over. Longer than any effect takes.
-const LASTS: u64 = 20 * 60;
+/// Seconds after which a lease that nothing has renewed is over.
+const LASTS: u64 = LEASE_LASTS.as_secs();
 
 /// How long the end of a run waits for a host that no longer answers: the lease there ends by
 /// itself.
@@ -19,6 +19,13 @@ const AT_LEISURE: Duration = Duration::from_secs(5);
 /// must not make the one that goes on the older one.
 pub(super) fn take(site: &HostSite, holder: &str, run: u64) -> Result<Change, EffectError> {
     let script = take_script(&site.registry, holder, run).map_err(|error| unspeakable(&error))?;
+    Ok(Change::new(site.name().to_string(), script).before_the_fence())
+}
+
+/// Renews the lease, if the host knows no newer run and the lease is still the holder's. Comes before
+/// the fence: a host that the run has not changed yet must not take it for the newest one by that.
+pub(super) fn renew(site: &HostSite, holder: &str, run: u64) -> Result<Change, EffectError> {
+    let script = renew_script(&site.registry, holder, run).map_err(|error| unspeakable(&error))?;
     Ok(Change::new(site.name().to_string(), script).before_the_fence())
 }
 
@@ -43,6 +50,18 @@ fn take_script(registry: &Registry, holder: &str, run: u64) -> Result<String, Nu
         registry.open(),
         registry.refuse_older(run),
         registry.note_run(run),
+    ))
+}
+
+/// Waits for no lock and makes nothing anew: a lease that is taken or given back in between stays so.
+fn renew_script(registry: &Registry, holder: &str, run: u64) -> Result<String, NulByte> {
+    let (holder, lease) = (shell::quote(holder)?, registry.lease());
+    Ok(format!(
+        "{}\
+         if [ \"$newest\" -eq {run} ] && [ \"$(cat {lease} 2>/dev/null)\" = {holder} ]; then\n\
+         touch -c {lease} || exit 1\n\
+         fi",
+        registry.refuse_older(run),
     ))
 }
 
@@ -87,6 +106,11 @@ mod tests {
         /// What every change of a run begins with.
         fn change(&self, run: u64) -> Option<i32> {
             Self::sh(&self.registry().fence(run)).status.code()
+        }
+
+        fn renew(&self, holder: &str, run: u64) -> Option<i32> {
+            let script = renew_script(&self.registry(), holder, run).unwrap();
+            Self::sh(&script).status.code()
         }
 
         fn give_back(&self, holder: &str, run: u64) -> Option<i32> {
@@ -152,6 +176,45 @@ mod tests {
         assert_eq!(hosts.change(5), Some(0));
         hosts.age(0);
         assert_eq!(hosts.take("bob", 6), HELD);
+    }
+
+    #[test]
+    fn a_run_that_lives_renews_it_as_often_as_it_likes() {
+        let hosts = Folder::new();
+        assert_eq!(hosts.take("ann's laptop", 5), Some(0));
+        for seconds in [LASTS / 2, LASTS - 5, LASTS + 5] {
+            hosts.age(seconds);
+            assert_eq!(hosts.renew("ann's laptop", 5), Some(0));
+            assert_eq!(hosts.take("bob", 6), HELD);
+        }
+    }
+
+    #[test]
+    fn who_was_overtaken_neither_renews_it_nor_takes_it_back() {
+        let hosts = Folder::new();
+        assert_eq!(hosts.take("ann", 5), Some(0));
+        hosts.age(LASTS + 5);
+        assert_eq!(hosts.take("bob", 6), Some(0));
+        hosts.age(LASTS + 5);
+        assert_eq!(hosts.renew("ann", 5), SUPERSEDED);
+        assert_eq!(hosts.take("cy", 7), Some(0), "bob's has ended by itself");
+        assert_eq!(hosts.give_back("cy", 7), Some(0));
+        assert_eq!(hosts.renew("ann", 5), SUPERSEDED);
+        assert_eq!(hosts.take("dan", 8), Some(0), "nobody holds it");
+    }
+
+    #[test]
+    fn a_renewal_makes_nothing_and_disturbs_nobody() {
+        let hosts = Folder::new();
+        assert_eq!(hosts.renew("ann", 5), Some(0));
+        assert!(!hosts.0.path().join("shop").exists());
+        assert_eq!(hosts.take("bob", 4), Some(0));
+        hosts.age(LASTS + 5);
+        assert_eq!(hosts.renew("ann", 5), Some(0), "it has never been hers");
+        assert_eq!(hosts.change(4), Some(0), "bob's run goes on");
+        assert_eq!(hosts.give_back("bob", 4), Some(0));
+        assert_eq!(hosts.renew("bob", 4), Some(0), "one that came late");
+        assert_eq!(hosts.take("cy", 6), Some(0));
     }
 
     #[test]

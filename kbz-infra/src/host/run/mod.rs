@@ -90,6 +90,7 @@ impl HostChange<'_> {
         Some(match action {
             Action::Systemd { verb, unit } => unit::change(*verb, unit),
             Action::TakeLease { holder } => lease::take(&self.site, holder, run.run),
+            Action::RenewLease { holder } => lease::renew(&self.site, holder, run.run),
             Action::GiveLeaseBack { holder } => lease::give_back(&self.site, holder),
             Action::SetSysctl { key, value } => system::set_sysctl(key, value),
             Action::SwapOff {} => Ok(system::swap_off()),
