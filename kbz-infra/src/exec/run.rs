@@ -64,7 +64,7 @@ impl Run {
         };
         let (interpreter, context) = (Arc::clone(&work.interpreter), work.context.clone());
         lease.take(interpreter.as_ref(), &context).await?;
-        let working = Self::carry_out(work, queue, events, cancel);
+        let working = Box::pin(Self::carry_out(work, queue, events, cancel));
         let outcome = lease
             .renewed_during(working, interpreter.as_ref(), &context)
             .await;
