@@ -9,7 +9,7 @@ const SYSCTL: &str = "sysctl@db-master-01:vm.swappiness";
 const WORLD: &str = ".kbz/sim/keybuzz/world.json";
 
 /// A hand in the modelled world.
-fn by_hand(folder: &Folder, hand: impl FnOnce(&mut Value)) {
+pub(crate) fn by_hand(folder: &Folder, hand: impl FnOnce(&mut Value)) {
     let mut world: Value = serde_json::from_str(&folder.read(WORLD)).expect("a world");
     hand(&mut world["world"]["world"]);
     folder.write(WORLD, world.to_string());
