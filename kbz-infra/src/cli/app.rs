@@ -90,7 +90,13 @@ impl Cli {
             });
         // What is still under way after a second Ctrl-C is left, not waited for.
         runtime.shutdown_background();
-        code
+        match Screen::unwritten() {
+            Some(error) => {
+                Screen::remark(&format!("× the result could not be written: {error}"));
+                ExitCode::from(FAILED)
+            }
+            None => code,
+        }
     }
 
     async fn command(&self, arguments: &Arguments, screen: Screen) -> Result<ExitCode, Failed> {

@@ -1,6 +1,7 @@
 //! Where the command line writes: results to stdout, everything else to stderr.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
+use std::sync::OnceLock;
 
 use super::args::Color;
 use super::row::Style;
@@ -10,6 +11,17 @@ use crate::diag::{FileSources, Renderer, Report};
 const DEFAULT_WIDTH: usize = 100;
 /// Below this nothing can be laid out.
 const NARROWEST: usize = 40;
+
+/// Why the first result that could not be written could not.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes to where results go, at once. A reader that went away (`| head`) is no failure.
+fn written(out: &mut impl Write, text: &str) -> io::Result<()> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
 
 /// Where and how a command writes.
 #[derive(Debug, Clone, Copy)]
@@ -40,19 +52,27 @@ impl Screen {
                 Color::Auto => terminal && !dumb && !set("NO_COLOR"),
             },
         };
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = io::stderr().is_terminal();
         Self {
             style: style(&console::Term::stderr(), terminal),
-            result_style: style(&console::Term::stdout(), std::io::stdout().is_terminal()),
+            result_style: style(&console::Term::stdout(), io::stdout().is_terminal()),
             live: terminal && !dumb && !json,
             json,
         }
     }
 
-    /// Writes a result, for people and scripts alike.
+    /// Writes a result, for people and scripts alike. What cannot be written stops nothing that
+    /// is under way: [`unwritten`](Self::unwritten) tells it at the end.
     pub(super) fn result(text: &str) {
-        // A reader that went away (`| head`) is no failure.
-        let _ = std::io::stdout().write_all(text.as_bytes());
+        if let Err(error) = written(&mut io::stdout().lock(), text) {
+            // The first one tells what the others do.
+            let _ = UNWRITTEN.set(error);
+        }
+    }
+
+    /// Why a result of this process could not be written, if one could not.
+    pub(super) fn unwritten() -> Option<&'static io::Error> {
+        UNWRITTEN.get()
     }
 
     /// Tells a person something; a newline is added.
@@ -64,7 +84,7 @@ impl Screen {
 
     /// Tells a person something beside a result for machines; a newline is added.
     pub(super) fn remark(text: &str) {
-        let _ = writeln!(std::io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{text}");
     }
 
     /// Shows findings.
@@ -79,6 +99,6 @@ impl Screen {
         let here = std::env::current_dir().unwrap_or_default();
         let sources = FileSources::below(here);
         let renderer = Renderer::new(self.style.width).color(self.style.color);
-        let _ = write!(std::io::stderr(), "{}", renderer.fancy(report, &sources));
+        let _ = write!(io::stderr(), "{}", renderer.fancy(report, &sources));
     }
 }

@@ -1,5 +1,6 @@
 //! The same program against modelled hosts: no Docker, no network.
 
+use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -137,6 +138,29 @@ fn a_part_of_the_stack_is_made_changed_and_taken_away_by_itself() {
         list()
     );
     assert_eq!(code(&folder.run(&["up", "--env", "sim"])), 0);
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure_and_a_reader_that_left_is_none() {
+    let folder = Folder::new();
+    for words in [
+        &["outputs"][..],
+        &["state", "list", "--json"],
+        &["completions", "bash"],
+    ] {
+        let mut program = folder.program(&[words, &["--env", "sim"]].concat());
+        let full = OpenOptions::new().write(true).open("/dev/full");
+        let output = program.stdout(full.expect("a device")).output();
+        let output = output.expect("the program starts");
+        assert_eq!(code(&output), 1, "{words:?}: {}", said(&output));
+        let why = said(&output);
+        assert!(why.contains("could not be written"), "{words:?}: {why}");
+    }
+    let mut graph = folder.program(&["graph", "--env", "sim"]);
+    graph.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut graph = graph.spawn().expect("the program starts");
+    drop(graph.stdout.take());
+    assert_eq!(ended(graph), Some(0));
 }
 
 /// Starts a slow `up` and waits until its first step is done.
