@@ -129,19 +129,19 @@ impl Cli {
             Command::Up {
                 view,
                 chosen,
-                fail_fast,
+                manner,
                 plan,
             } => {
-                let wish = Wish::new(Request::Up, *view, chosen, *fail_fast);
+                let wish = Wish::new(Request::Up, *view, chosen).in_manner(manner);
                 call.change(&wish.of_plan(plan.as_deref())).await
             }
             Command::Destroy {
                 view,
                 chosen,
-                fail_fast,
+                manner,
             } => {
-                let wish = Wish::new(Request::Destroy, *view, chosen, *fail_fast);
-                call.change(&wish).await
+                let wish = Wish::new(Request::Destroy, *view, chosen);
+                call.change(&wish.in_manner(manner)).await
             }
             Command::Preview {
                 view,

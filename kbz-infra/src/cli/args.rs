@@ -54,9 +54,6 @@ pub(super) struct Common {
     /// How many steps run at once
     #[arg(long, global = true, value_name = "N", default_value_t = 16, value_parser = at_least_one)]
     pub(super) parallel: usize,
-    /// Draws where the time of `up` or `destroy` went (SVG)
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(super) timings: Option<PathBuf>,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -86,9 +83,8 @@ pub(super) enum Command {
         view: View,
         #[command(flatten)]
         chosen: Chosen,
-        /// Stops at the first failure instead of finishing what does not depend on it
-        #[arg(long)]
-        fail_fast: bool,
+        #[command(flatten)]
+        manner: Manner,
         /// Carries out this plan, kept by `preview --out`, and plans nothing
         #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "exclude", "adopt"])]
         plan: Option<PathBuf>,
@@ -112,9 +108,8 @@ pub(super) enum Command {
         view: View,
         #[command(flatten)]
         chosen: Chosen,
-        /// Stops at the first failure instead of finishing what does not depend on it
-        #[arg(long)]
-        fail_fast: bool,
+        #[command(flatten)]
+        manner: Manner,
     },
     /// Shows what others have changed since it was done, puts it right or keeps it so
     Drift {
@@ -212,6 +207,17 @@ pub(super) struct View {
     pub(super) contents: bool,
 }
 
+/// How a plan is carried out.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Manner {
+    /// Stops at the first failure instead of finishing what does not depend on it
+    #[arg(long)]
+    pub(super) fail_fast: bool,
+    /// Draws where the time went, into this file (SVG)
+    #[arg(long, value_name = "FILE")]
+    pub(super) timings: Option<PathBuf>,
+}
+
 impl Command {
     /// Whether it tells what would have to be done, and changes nothing that is remembered.
     pub(super) fn looks(&self) -> bool {
@@ -260,6 +266,9 @@ pub(super) struct DriftOptions {
     /// With --revert: stops at the first failure
     #[arg(long, requires = "revert")]
     pub(super) fail_fast: bool,
+    /// With --revert: draws where the time went, into this file (SVG)
+    #[arg(long, value_name = "FILE", requires = "revert")]
+    pub(super) timings: Option<PathBuf>,
 }
 
 /// Which objects a command is for. Without either option: all of them.

@@ -1,7 +1,7 @@
 //! The same program against modelled hosts: no Docker, no network.
 
 use std::fs::OpenOptions;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -161,6 +161,56 @@ fn a_result_that_cannot_be_written_is_a_failure_and_a_reader_that_left_is_none()
     let mut graph = graph.spawn().expect("the program starts");
     drop(graph.stdout.take());
     assert_eq!(ended(graph), Some(0));
+}
+
+/// A part of the stack that is made in a few steps.
+const PART: [&str; 4] = ["--target", "sysctl@db-master-01:*", "--parallel", "1"];
+
+#[test]
+fn a_picture_of_the_times_that_cannot_be_written_is_told_before_the_run_and_spoils_no_run() {
+    let folder = Folder::new();
+    let part = [
+        &["up", "--env", "sim", "--timings", "none/times.svg"],
+        &PART[..],
+    ]
+    .concat();
+    let before = folder.run(&part);
+    assert_eq!(code(&before), 1, "{}", said(&before));
+    assert!(said(&before).contains("kbz::timings"), "{}", said(&before));
+    let nothing = told(&folder.run(&["state", "list", "--env", "sim"]));
+    assert_eq!(nothing, "");
+
+    folder.slow_down();
+    std::fs::create_dir(folder.path("none")).expect("a folder");
+    let mut up = folder.program(&part);
+    let up = up.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut up = up.spawn().expect("the program starts");
+    let mut lines = BufReader::new(up.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains("✓ sysctl") {
+        line.clear();
+        assert_ne!(
+            lines.read_line(&mut line).expect("text"),
+            0,
+            "a step is done"
+        );
+    }
+    assert!(folder.path("none/times.svg").exists());
+    std::fs::remove_dir_all(folder.path("none")).expect("a folder");
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).expect("text");
+    assert!(rest.contains("kbz::timings"), "{rest}");
+    assert_eq!(ended(up), Some(0), "{rest}");
+
+    for words in [
+        &["preview"][..],
+        &["import", "x"],
+        &["state", "list"],
+        &["drift"],
+    ] {
+        let refused = folder.run(&[words, &["--timings", "times.svg"]].concat());
+        assert_eq!(code(&refused), 2, "{words:?}: {}", said(&refused));
+    }
 }
 
 /// Starts a slow `up` and waits until its first step is done.

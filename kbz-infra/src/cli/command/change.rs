@@ -66,15 +66,22 @@ impl Call<'_> {
         let request = wish.request;
         let session = &self.session;
         let saved = wish.plan.map(|file| self.saved(file)).transpose()?;
+        let command = match request {
+            Request::Up if wish.drift_of.is_some() => "drift --revert",
+            Request::Up => "up",
+            Request::Destroy => "destroy",
+        };
+        let title = self.title(command);
+        // A file that cannot be written is told before the world is changed, not after.
+        session.timings.write(&title, wish.timings)?;
         let mut store = session.store().lock()?;
         // Taken before the look: whoever changes a host after it has a higher one, and what is
         // planned from that look is refused there.
         let number = run_number(store.next_run());
         let selection = self.selection(wish.chosen, store.records())?;
-        let (command, purpose) = match request {
-            Request::Up if wish.drift_of.is_some() => ("drift --revert", Purpose::Change(&store)),
-            Request::Up => ("up", Purpose::Make(&store)),
-            Request::Destroy => ("destroy", Purpose::Change(&store)),
+        let purpose = match request {
+            Request::Up if wish.drift_of.is_none() => Purpose::Make(&store),
+            Request::Up | Request::Destroy => Purpose::Change(&store),
         };
         let way = self.way(purpose).await?;
         let left = store.recovery();
@@ -104,10 +111,9 @@ impl Call<'_> {
         self.screen.say(picture.trim_end());
         self.tell_plan(command, &looked, &way)?;
         looked.proved(self.screen)?;
-        let title = self.title(command);
         if looked.plan.is_empty() {
             store.settle(looked.plan.kept.values(), &looked.plan.forgotten)?;
-            self.tell_times(&title)?;
+            session.timings.tell(&title, wish.timings, self.screen);
             return self.offer(request, &looked.plan.left_out, &way);
         }
         if !looked.plan.steps.is_empty() {
@@ -129,7 +135,7 @@ impl Call<'_> {
         let last = closing(&outcome, &title, stuck, moved).draw(self.screen.style);
         self.screen.say(&last);
         self.tell_interruption(interruption, &way).await?;
-        self.tell_times(&title)?;
+        session.timings.tell(&title, wish.timings, self.screen);
         match outcome.ended {
             Ended::Stopped => Ok(ExitCode::from(STOPPED)),
             Ended::Abandoned => Ok(ExitCode::from(ABANDONED)),
@@ -205,12 +211,6 @@ impl Call<'_> {
             hosts,
             holder: store.operator(),
         }
-    }
-
-    /// Tells where the time went, in a line and as the picture that was asked for.
-    fn tell_times(&self, title: &str) -> Result<(), Failed> {
-        let file = self.common.timings.as_deref();
-        self.session.timings.tell(title, file, self.screen)
     }
 
     /// Tells what an earlier run left open, and notes that it is settled.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::args::{Chosen, DriftOptions, View};
+use crate::cli::args::{Chosen, DriftOptions, Manner, View};
 use crate::plan::Request;
 
 /// What `up` or `destroy` is asked for.
@@ -11,6 +11,8 @@ pub(in crate::cli) struct Wish<'a> {
     pub(super) view: View,
     pub(super) chosen: &'a Chosen,
     pub(super) fail_fast: bool,
+    /// Where a picture of the times is to be.
+    pub(super) timings: Option<&'a Path>,
     /// A plan that was made before.
     pub(super) plan: Option<&'a Path>,
     /// Whether only drift is to be put right: of these objects, or of all.
@@ -26,17 +28,13 @@ static ALL: Chosen = Chosen {
 
 impl<'a> Wish<'a> {
     /// A request for what is chosen.
-    pub(in crate::cli) fn new(
-        request: Request,
-        view: View,
-        chosen: &'a Chosen,
-        fail_fast: bool,
-    ) -> Self {
+    pub(in crate::cli) fn new(request: Request, view: View, chosen: &'a Chosen) -> Self {
         Self {
             request,
             view,
             chosen,
-            fail_fast,
+            fail_fast: false,
+            timings: None,
             plan: None,
             drift_of: None,
         }
@@ -48,11 +46,23 @@ impl<'a> Wish<'a> {
             view,
             target,
             fail_fast,
+            timings,
             ..
         } = options;
         Self {
             drift_of: Some(target),
-            ..Self::new(Request::Up, *view, &ALL, *fail_fast)
+            fail_fast: *fail_fast,
+            timings: timings.as_deref(),
+            ..Self::new(Request::Up, *view, &ALL)
+        }
+    }
+
+    /// The same, carried out in this manner.
+    pub(in crate::cli) fn in_manner(self, manner: &'a Manner) -> Self {
+        Self {
+            fail_fast: manner.fail_fast,
+            timings: manner.timings.as_deref(),
+            ..self
         }
     }
 

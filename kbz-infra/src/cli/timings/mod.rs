@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 use super::error::Failed;
 use super::live::seconds;
 use super::screen::Screen;
+use crate::diag::error_chain;
 use crate::effect::Deed;
 use crate::exec::{Event, What};
 use crate::observe::ObserveEvent;
 use crate::plan::StepId;
+use crate::state::write_atomically;
 
 /// A part of every command, in the order in which they come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,18 +150,23 @@ impl Timings {
         }
     }
 
-    /// Says the phases, and writes the picture to the file that was asked for.
-    pub(super) fn tell(
-        &self,
-        title: &str,
-        file: Option<&Path>,
-        screen: Screen,
-    ) -> Result<(), Failed> {
+    /// Says the phases, and writes the picture to the file that was asked for. Where that fails
+    /// it is told: what was done is done, and has the exit code that it has.
+    pub(super) fn tell(&self, title: &str, file: Option<&Path>, screen: Screen) {
         screen.say(&format!("  {}", self.line()));
+        if let Err(Failed(unwritten)) = self.write(title, file) {
+            screen.findings(&unwritten);
+        }
+    }
+
+    /// Writes a picture of what has been so far, where one was asked for.
+    pub(super) fn write(&self, title: &str, file: Option<&Path>) -> Result<(), Failed> {
         let Some(file) = file else { return Ok(()) };
         let picture = self.picture(title);
-        let written = crate::state::write_atomically(file, picture.as_bytes(), 0o644);
-        written.map_err(|error| Failed::new("kbz::timings", crate::diag::error_chain(&error)))
+        write_atomically(file, picture.as_bytes(), 0o644).map_err(|error| {
+            let help = "--timings FILE takes a file in a folder that is there";
+            Failed::with_help("kbz::timings", error_chain(&error), help)
+        })
     }
 
     fn picture(&self, title: &str) -> String {
