@@ -117,7 +117,7 @@ impl Cli {
             common,
             screen,
         };
-        call.warn();
+        call.warn(arguments.command.answer());
         let code = Self::carried_out(&call, &arguments.command).await;
         // The process is about to end: what is as large as the stack is not taken apart again.
         std::mem::forget((call.session.graph, call.session.program.declarations));

@@ -45,7 +45,7 @@ pub(super) struct Common {
     /// Goes ahead without asking; needed for real hosts where nobody can be asked
     #[arg(long, short = 'y', global = true)]
     pub(super) yes: bool,
-    /// Events and results as JSON, one value a line
+    /// Events, results and warnings as JSON, one value a line
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// When to use colour
@@ -225,6 +225,34 @@ impl Command {
             Command::Preview { .. } => true,
             Command::Drift { options } => !options.revert,
             _ => false,
+        }
+    }
+}
+
+/// What machines get of a command on stdout, and so where warnings are told to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Values, one a line: warnings are among them.
+    Lines,
+    /// One value that has a place for warnings.
+    Document,
+    /// What a script takes as it is: warnings are on stderr, one a line.
+    Bare,
+}
+
+impl Command {
+    /// What machines get of it.
+    pub(super) fn answer(&self) -> Answer {
+        match self {
+            Command::Preview { .. } => Answer::Document,
+            Command::Drift { options } if !options.revert => Answer::Document,
+            Command::Outputs { .. }
+            | Command::Graph { .. }
+            | Command::Why { .. }
+            | Command::State {
+                command: StateCommand::List | StateCommand::Show { .. },
+            } => Answer::Bare,
+            _ => Answer::Lines,
         }
     }
 }

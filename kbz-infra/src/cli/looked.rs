@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use super::error::Failed;
-use super::screen::Screen;
 use crate::diag::Report;
 use crate::lint;
 use crate::plan::{Forecast, Plan};
@@ -62,29 +61,25 @@ impl Looked {
         !self.proof.has_errors()
     }
 
-    /// Refuses a plan whose order cannot be proved safe; tells what is only odd about it.
-    pub(super) fn proved(&self, screen: Screen) -> Result<(), Failed> {
+    /// Refuses a plan whose order cannot be proved safe; gives what is only odd about it.
+    pub(super) fn proved(&self) -> Result<&Report, Failed> {
         if self.proof.has_errors() {
             return Err(Failed(self.proof.clone()));
         }
-        if !screen.json {
-            screen.findings(&self.proof);
-        }
-        Ok(())
+        Ok(&self.proof)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::args::Color;
     use super::*;
     use crate::lint::testkit::{GOOD, group, parsed};
 
     fn refused(lines: &str) -> Vec<String> {
         let plan = parsed(lines);
         let looked = Looked::new(plan, Observation::default(), &[group()], &[]);
-        match looked.proved(Screen::of_process(Color::Never, true)) {
-            Ok(()) => Vec::new(),
+        match looked.proved() {
+            Ok(_) => Vec::new(),
             Err(Failed(report)) => {
                 let codes = report.findings().iter();
                 codes.map(|finding| finding.code.to_string()).collect()

@@ -87,7 +87,16 @@ impl Screen {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    /// Shows findings.
+    /// Shows findings beside a result that scripts take as it is: on stderr, to machines too.
+    pub(super) fn findings_beside(self, report: &Report) {
+        if self.json {
+            let _ = io::stderr().write_all(Renderer::json(report).as_bytes());
+        } else {
+            self.findings(report);
+        }
+    }
+
+    /// Shows findings; to machines as lines of the result.
     pub(super) fn findings(self, report: &Report) {
         if report.is_empty() {
             return;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::folder::{Folder, run};
+use crate::folder::{Folder, run, told};
 
 const WORLD: &str = ".kbz/sim/keybuzz/world.json";
 const CLUSTER: &str = "keybuzz-pg";
@@ -67,6 +67,10 @@ const UNKNOWN: [&str; 3] = [
 fn what_only_bears_a_mark_is_told_and_left_as_it_is() {
     let folder = forgotten();
     let before = Kept::read(&folder).0;
+    let json = told(&folder.run(&["preview", "--env", "sim", "--json"]));
+    let json: Value = serde_json::from_str(&json).expect("one value");
+    let warnings = json["warnings"].as_array().expect("a list");
+    assert_eq!(warnings.len(), UNKNOWN.len(), "{warnings:?}");
     let preview = run(&folder, &["preview", "--detailed-exitcode"], 0);
     let up = run(&folder, &["up"], 0);
     for unknown in UNKNOWN {

@@ -5,8 +5,10 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use crate::folder::{Folder, code, said, told};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::folder::{Folder, code, said, told};
 
 #[test]
 fn what_was_made_is_there_the_next_time_and_every_screen_says_that_it_is_simulated() {
@@ -70,6 +72,44 @@ fn machines_read_one_json_value_a_line_and_whether_the_hosts_are_simulated() {
             assert_eq!(first["schema"], 1, "{first}");
         }
     }
+}
+
+/// The codes of the warnings among lines, each of which is one JSON value.
+fn warned(lines: &str) -> Vec<String> {
+    let values = lines
+        .lines()
+        .map(|line| -> Value { serde_json::from_str(line).expect(line) });
+    let warnings =
+        values.filter(|value| value["severity"] == "warning" || value["severity"] == "advice");
+    let codes = warnings.map(|value| value["code"].as_str().expect("a code").to_owned());
+    codes.collect()
+}
+
+#[test]
+fn machines_are_warned_too_and_a_result_stays_one_value() {
+    const MADE: &str = "kbz::credentials::generated";
+    for (words, in_lines) in [
+        (&["preview"][..], false),
+        (&["drift"], false),
+        (&["doctor"], true),
+        (&["up", "--target", "sysctl@db-master-01:*"], true),
+    ] {
+        let folder = Folder::new();
+        let output = folder.run(&[words, &["--env", "sim", "--json"]].concat());
+        let told = told(&output);
+        if in_lines {
+            assert_eq!(warned(&told), [MADE], "{words:?}: {told}");
+        } else {
+            let value: Value = serde_json::from_str(&told).expect("one value");
+            assert_eq!(value["warnings"][0]["code"], MADE, "{words:?}: {value}");
+        }
+    }
+    let folder = Folder::new();
+    let output = folder.run(&["outputs", "read_url", "--env", "sim", "--json"]);
+    serde_json::from_str::<Value>(&told(&output)).expect("one value");
+    let beside = said(&output);
+    let beside = beside.lines().find(|line| line.starts_with('{'));
+    assert_eq!(warned(beside.expect("a finding")), [MADE]);
 }
 
 #[test]

@@ -110,7 +110,7 @@ impl Call<'_> {
         let picture = self.drawn(&looked, &way, command, wish.view);
         self.screen.say(picture.trim_end());
         self.tell_plan(command, &looked, &way)?;
-        looked.proved(self.screen)?;
+        self.screen.findings(looked.proved()?);
         if looked.plan.is_empty() {
             store.settle(looked.plan.kept.values(), &looked.plan.forgotten)?;
             session.timings.tell(&title, wish.timings, self.screen);

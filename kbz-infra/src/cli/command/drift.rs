@@ -14,6 +14,7 @@ use crate::cli::looked::Looked;
 use crate::cli::preview::counted;
 use crate::cli::screen::Screen;
 use crate::cli::way::{Purpose, Way};
+use crate::diag::Finding;
 use crate::effect::Record;
 use crate::ident::Urn;
 use crate::plan::{Forecast, NeededBy, Pattern, Plan, Request, Selection, is_meant, remembered};
@@ -56,6 +57,7 @@ struct Shown<'a> {
     pending: &'a BTreeSet<Urn>,
     plan: &'a Plan,
     forecast: &'a Forecast,
+    warnings: &'a [Finding],
 }
 
 /// What was adopted, as JSON.
@@ -69,6 +71,7 @@ struct Kept<'a> {
     needed: &'a BTreeMap<Urn, NeededBy>,
     /// The file that was written.
     file: Option<String>,
+    warnings: &'a [Finding],
 }
 
 impl Call<'_> {
@@ -96,6 +99,7 @@ impl Call<'_> {
                 pending: &drift.pending,
                 plan: &drift.looked.plan,
                 forecast: &drift.looked.forecast,
+                warnings: &self.session.program.warnings,
             })?);
         } else {
             let heading = self.heading(&drift.looked, &way, "drift");
@@ -232,6 +236,7 @@ impl Call<'_> {
                 refused,
                 needed: &needed,
                 file,
+                warnings: &session.program.warnings,
             })?);
             return Ok(code);
         }

@@ -11,6 +11,7 @@ use crate::cli::args::{Chosen, FAILED, PENDING, View};
 use crate::cli::error::Failed;
 use crate::cli::screen::Screen;
 use crate::cli::{doctor, why};
+use crate::diag::Finding;
 use crate::plan::{Forecast, Plan};
 
 /// A plan as JSON.
@@ -20,6 +21,7 @@ struct Previewed<'a> {
     head: Head<'a>,
     plan: &'a Plan,
     forecast: &'a Forecast,
+    warnings: Vec<&'a Finding>,
 }
 
 impl Call<'_> {
@@ -39,11 +41,15 @@ impl Call<'_> {
                 head: self.head("previewed", &way),
                 plan: &looked.plan,
                 forecast: &looked.forecast,
+                warnings: self.warnings(&looked),
             })?);
         } else {
             Screen::result(&self.drawn(&looked, &way, "preview", view));
         }
-        looked.proved(self.screen)?;
+        let odd = looked.proved()?;
+        if !self.screen.json {
+            self.screen.findings(odd);
+        }
         if let Some(file) = out {
             self.save(&looked, file)?;
         }

@@ -14,7 +14,7 @@ use std::mem::ManuallyDrop;
 
 use serde::Serialize;
 
-use super::args::{Chosen, Common, View};
+use super::args::{Answer, Chosen, Common, View};
 use super::error::Failed;
 use super::looked::Looked;
 use super::preview::{self, Heading};
@@ -22,6 +22,7 @@ use super::rehearsal::Rehearsal;
 use super::screen::Screen;
 use super::session::Session;
 use super::way::{self, Purpose, Way};
+use crate::diag::{Finding, Report};
 use crate::plan::Request;
 
 pub(super) use wish::Wish;
@@ -38,15 +39,21 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Shows what the program is warned of.
-    pub(super) fn warn(&self) {
-        let mut report = crate::diag::Report::new();
-        for warning in &self.session.program.warnings {
-            report.push(warning.clone());
+    /// Shows what the program is warned of, where the answer to machines does not hold it.
+    pub(super) fn warn(&self, answer: Answer) {
+        let report: Report = self.session.program.warnings.iter().cloned().collect();
+        match answer {
+            Answer::Document if self.screen.json => {}
+            Answer::Bare => self.screen.findings_beside(&report),
+            Answer::Lines | Answer::Document => self.screen.findings(&report),
         }
-        if !self.screen.json {
-            self.screen.findings(&report);
-        }
+    }
+
+    /// What there is to be warned of: of the program, and of what was seen.
+    fn warnings<'b>(&'b self, looked: &'b Looked) -> Vec<&'b Finding> {
+        let seen = looked.proved().ok().map(Report::findings);
+        let seen = seen.into_iter().flatten();
+        self.session.program.warnings.iter().chain(seen).collect()
     }
 
     /// The way to the hosts.
