@@ -221,7 +221,8 @@ fn real(
 ) -> Result<Arc<dyn Interpreter>, Failed> {
     let stack = session.graph.stack().clone();
     let vault = Arc::new(session.program.vault.clone());
-    let operator = local_docker(docker_socket().as_deref()).map_err(|error| {
+    let socket = docker_socket(std::env::var("DOCKER_HOST").ok())?;
+    let operator = local_docker(socket.as_deref()).map_err(|error| {
         Failed::new(
             "kbz::docker",
             format!("the Docker of this machine: {error}"),
@@ -236,10 +237,20 @@ fn real(
     Ok(Arc::new(interpreter))
 }
 
-/// The socket that `DOCKER_HOST` names, if it names one.
-fn docker_socket() -> Option<String> {
-    let host = std::env::var("DOCKER_HOST").ok()?;
-    host.strip_prefix("unix://").map(str::to_owned)
+/// The socket that `DOCKER_HOST` names, if it is set. An engine elsewhere is refused: images
+/// would be built on this machine's though another was named.
+fn docker_socket(named: Option<String>) -> Result<Option<String>, Failed> {
+    let Some(host) = named.filter(|host| !host.is_empty()) else {
+        return Ok(None);
+    };
+    match host.strip_prefix("unix://") {
+        Some(socket) => Ok(Some(socket.to_owned())),
+        None => Err(Failed::with_help(
+            "kbz::docker",
+            format!("DOCKER_HOST is {host}, and images are built by an engine of this machine"),
+            "name its socket as unix:///PATH, or unset DOCKER_HOST",
+        )),
+    }
 }
 
 /// The hosts of an environment that has none.
@@ -256,4 +267,28 @@ fn modelled(session: &Session, purpose: Purpose<'_>) -> Result<Way, Failed> {
         published: BTreeMap::new(),
         remark: Some(SIMULATED.to_owned()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_socket_of_this_machine_is_taken_from_docker_host() {
+        let socket = |named: &str| docker_socket(Some(named.to_owned()));
+        let taken = socket("unix:///run/other.sock").unwrap();
+        assert_eq!(taken.as_deref(), Some("/run/other.sock"));
+        assert_eq!(socket("").unwrap(), None);
+        assert_eq!(docker_socket(None).unwrap(), None);
+        for elsewhere in [
+            "tcp://10.0.0.1:2375",
+            "ssh://root@builder",
+            "/run/docker.sock",
+        ] {
+            let Failed(report) = socket(elsewhere).unwrap_err();
+            let finding = &report.findings()[0];
+            assert!(finding.message.contains(elsewhere), "{finding:?}");
+            assert!(finding.message.contains("DOCKER_HOST"), "{finding:?}");
+        }
+    }
 }
