@@ -5,6 +5,7 @@
 //! room. Limits: what a macro of another crate expands to is not seen.
 
 mod circles;
+mod pages;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
