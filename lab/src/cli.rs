@@ -163,6 +163,43 @@ impl LabCommand {
         }
     }
 
+    /// Refuses what needs the folder of a program where there is none: a second lab's files would
+    /// lie wherever somebody stands. Typed places are good.
+    pub(crate) fn without_folder(&self) -> Result<()> {
+        match self {
+            Self::Up { lab, .. } | Self::Ssh { lab, .. } | Self::Psql { lab, .. }
+                if lab.state == Path::new(STATE) =>
+            {
+                Err(miette!(
+                    help = "name the program's folder with --stack-dir DIR before `lab`, or the \
+                            lab's with --state DIR",
+                    "there is no kbz.toml here, in `stacks`, or in a folder above"
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Answers machines where that was asked for, here or before `lab`; refuses it where there is
+    /// nothing to be told as JSON.
+    pub(crate) fn for_machines(&mut self, json: bool) -> Result<()> {
+        match self {
+            Self::Up { lab, .. } | Self::Down { lab, .. } | Self::Status { lab } => {
+                lab.json |= json;
+                Ok(())
+            }
+            Self::Ssh { lab, .. } | Self::Psql { lab, .. } | Self::Fault { lab, .. }
+                if json || lab.json =>
+            {
+                Err(miette!(
+                    help = "leave it away; `lab up`, `lab down` and `lab status` know it",
+                    "there is no JSON of this command: --json has no meaning"
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Does it. The exit code is that of `ssh` or `psql` where one was run, and 1 for the
     /// status of a lab that is not up.
     pub async fn run(self, program: &LabProgram) -> Result<ExitCode> {
@@ -424,6 +461,34 @@ mod tests {
         };
         assert_eq!((host.as_str(), lab.name.as_str()), ("db-master-01", "kbz"));
         assert_eq!(command, ["ls", "-l", "--name"]);
+    }
+
+    fn parsed(words: &[&str]) -> LabCommand {
+        Probe::parse_from([&["lab"], words].concat()).command
+    }
+
+    #[test]
+    fn json_is_told_where_there_is_some_and_refused_elsewhere() {
+        let mut status = parsed(&["status"]);
+        status.for_machines(true).unwrap();
+        let LabCommand::Status { lab } = &status else {
+            panic!("not status")
+        };
+        assert!(lab.json);
+        assert!(parsed(&["ssh", "db-1"]).for_machines(true).is_err());
+        assert!(parsed(&["psql", "--json"]).for_machines(false).is_err());
+        parsed(&["ssh", "db-1"]).for_machines(false).unwrap();
+    }
+
+    #[test]
+    fn only_what_needs_the_folder_is_refused_without_one() {
+        assert!(parsed(&["up"]).without_folder().is_err());
+        assert!(parsed(&["ssh", "db-1"]).without_folder().is_err());
+        parsed(&["ssh", "--state", "/x", "db-1"])
+            .without_folder()
+            .unwrap();
+        parsed(&["down"]).without_folder().unwrap();
+        parsed(&["status"]).without_folder().unwrap();
     }
 
     #[test]

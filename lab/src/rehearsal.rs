@@ -114,7 +114,7 @@ impl Rehearse for Rehearsal {
         way(&access, wanted).map(Some)
     }
 
-    async fn command(&self, arguments: &[String], wanted: Option<&Rehearsed>) -> ExitCode {
+    async fn command(&self, arguments: &[String], folder: Option<&Path>, json: bool) -> ExitCode {
         let words = std::iter::once("lab".to_owned()).chain(arguments.iter().cloned());
         let mut typed = match Typed::try_parse_from(words.map(OsString::from)) {
             Ok(typed) => typed,
@@ -125,18 +125,29 @@ impl Rehearse for Rehearsal {
                 return ExitCode::from(code);
             }
         };
-        if let Some(wanted) = wanted {
-            typed.command.rooted_in(&wanted.folder, STATE, CREDENTIALS);
-        }
-        let ran = match LabProgram::current(&WORDS) {
+        let ran = match prepared(&mut typed.command, folder, json) {
             Ok(program) => typed.command.run(&program).await,
-            Err(error) => Err(miette::Report::msg(error)),
+            Err(report) => Err(report),
         };
         ran.unwrap_or_else(|report| {
             crate::cli::complain(&report);
             ExitCode::FAILURE
         })
     }
+}
+
+/// Makes a command one of the program in this folder.
+fn prepared(
+    command: &mut LabCommand,
+    folder: Option<&Path>,
+    json: bool,
+) -> miette::Result<LabProgram> {
+    command.for_machines(json)?;
+    match folder {
+        Some(folder) => command.rooted_in(folder, STATE, CREDENTIALS),
+        None => command.without_folder()?,
+    }
+    LabProgram::current(&WORDS).map_err(miette::Report::msg)
 }
 
 fn name() -> LabName {

@@ -12,9 +12,10 @@ use super::command::{Call, Wish};
 use super::error::Failed;
 use super::rehearsal::Rehearsal;
 use super::screen::Screen;
-use super::session::{Declare, Session};
+use super::session::{Declare, Session, home, settings_file};
 use crate::ident::StackName;
 use crate::plan::Request;
+use crate::program::Environments;
 use crate::state::{Disk, LocalDisk};
 
 /// A program with its command line.
@@ -168,7 +169,13 @@ impl Cli {
         let stack = StackName::new(self.stack)?;
         let folder = match common.stack_dir.as_ref().or(self.folder.as_ref()) {
             Some(folder) => folder.clone(),
-            None => stack_folder()?,
+            None => stack_folder()?.ok_or_else(|| {
+                Failed::with_help(
+                    "kbz::cli::folder",
+                    "there is no kbz.toml here, in `stacks`, or in a folder above",
+                    "name its folder with --stack-dir DIR",
+                )
+            })?,
         };
         Session::open(
             &stack,
@@ -185,32 +192,41 @@ impl Cli {
         let lab = self.lab.as_deref().ok_or_else(|| {
             Failed::new("kbz::cli::no-lab", "this program was built without a lab")
         })?;
-        // The lab's own balancer runs where there is no program to read.
-        let wanted = self
-            .session(common, false)
-            .ok()
-            .map(|session| session.rehearsed());
-        Ok(lab.command(arguments, wanted.as_ref()).await)
+        let folder = self.lab_folder(common)?;
+        let folder = folder.as_deref();
+        Ok(lab.command(arguments, folder, common.json).await)
+    }
+
+    /// The folder in which a lab keeps its files: the program's. The program in it is not run: the lab of one that
+    /// is broken can be entered and taken away. There may be none where none is typed: the lab's own
+    /// balancer runs in a container.
+    fn lab_folder(&self, common: &Common) -> Result<Option<PathBuf>, Failed> {
+        let folder = match (&common.stack_dir, &self.folder) {
+            (Some(typed), _) => Some(typed.clone()),
+            (None, Some(folder)) => Some(folder.clone()).filter(|folder| folder.exists()),
+            (None, None) => stack_folder()?,
+        };
+        let file = folder.as_deref().map(settings_file).transpose()?;
+        if let (Some(file), Some(name)) = (file, &common.env)
+            && let Ok(environments) = Environments::load(&file, home().as_deref())
+        {
+            environments.get(Some(name))?;
+        }
+        Ok(folder)
     }
 }
 
 /// The folder of `kbz.toml` where none is named: the first of here, `stacks`, and those above.
-fn stack_folder() -> Result<PathBuf, Failed> {
+fn stack_folder() -> Result<Option<PathBuf>, Failed> {
     let here = std::env::current_dir()
         .map_err(|error| Failed::new("kbz::cli::folder", error.to_string()))?;
     for folder in here.ancestors() {
         for candidate in [folder.to_owned(), folder.join("stacks")] {
             if candidate.join("kbz.toml").is_file() {
-                return Ok(candidate
-                    .strip_prefix(&here)
-                    .map(PathBuf::from)
-                    .unwrap_or(candidate));
+                let below = candidate.strip_prefix(&here).map(PathBuf::from);
+                return Ok(Some(below.unwrap_or(candidate)));
             }
         }
     }
-    Err(Failed::with_help(
-        "kbz::cli::folder",
-        "there is no kbz.toml here, in `stacks`, or in a folder above",
-        "name its folder with --stack-dir DIR",
-    ))
+    Ok(None)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use async_trait::async_trait;
@@ -87,6 +87,7 @@ pub trait Rehearsal: Send + Sync {
     /// The way into the lab if it runs.
     async fn find(&self, wanted: &Rehearsed) -> Result<Option<LabWay>, NoLab>;
 
-    /// Carries out `lab ...`.
-    async fn command(&self, arguments: &[String], wanted: Option<&Rehearsed>) -> ExitCode;
+    /// Carries out `lab ...`: for the program in this folder, where there is one, and with its
+    /// answer as JSON where machines read it. The program itself may be broken.
+    async fn command(&self, arguments: &[String], folder: Option<&Path>, json: bool) -> ExitCode;
 }

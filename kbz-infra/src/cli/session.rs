@@ -61,14 +61,7 @@ impl Session {
     ) -> Result<Self, Failed> {
         let timings = Timings::new();
         let begun = Instant::now();
-        let file = folder.join("kbz.toml");
-        if !file.exists() {
-            return Err(Failed::with_help(
-                "kbz::cli::folder",
-                format!("there is no {}", file.display()),
-                "name the folder of kbz.toml with --stack-dir DIR",
-            ));
-        }
+        let file = settings_file(folder)?;
         let environments = Environments::load(&file, home().as_deref())?;
         let simulated = environments.of_kind(EnvironmentKind::Sim);
         let environment = environments.get(environment)?.clone();
@@ -294,6 +287,19 @@ impl Session {
             balancers: balancers.into_values().collect(),
         }
     }
+}
+
+/// The file `kbz.toml` in a folder that was named.
+pub(super) fn settings_file(folder: &Path) -> Result<PathBuf, Failed> {
+    let file = folder.join("kbz.toml");
+    if file.exists() {
+        return Ok(file);
+    }
+    Err(Failed::with_help(
+        "kbz::cli::folder",
+        format!("there is no {}", file.display()),
+        "name the folder of kbz.toml with --stack-dir DIR",
+    ))
 }
 
 /// Refuses a selection of nothing: it would read as a stack that is as declared.

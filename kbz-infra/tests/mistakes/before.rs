@@ -81,7 +81,7 @@ impl Rehearsal for Untouched {
         panic!("a lab was looked for")
     }
 
-    async fn command(&self, _arguments: &[String], _wanted: Option<&Rehearsed>) -> ExitCode {
+    async fn command(&self, _words: &[String], _folder: Option<&Path>, _json: bool) -> ExitCode {
         panic!("a lab was called")
     }
 }

@@ -6,6 +6,7 @@ mod drift;
 mod folder;
 mod forecast;
 mod index;
+mod lab;
 mod marks;
 mod mistakes;
 mod refused;
