@@ -89,7 +89,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "exclude", "adopt"])]
         plan: Option<PathBuf>,
     },
-    /// Shows what `up` would do, and does nothing
+    /// Shows what `up` would do, and changes no host; passwords that are missing are made, and told
     Preview {
         #[command(flatten)]
         view: View,
