@@ -43,6 +43,9 @@ pub fn world() -> World {
 }
 
 /// The cluster itself.
+///
+/// # Panics
+/// Never: the addresses above are good ones.
 pub fn patroni() -> Site {
     Site::from(PatroniAccess {
         scope: "pg".to_owned(),
@@ -51,7 +54,7 @@ pub fn patroni() -> Site {
         user: "patroni".to_owned(),
         password: SecretRef::new("SUPER"),
         raft: RaftAccess {
-            addresses: Vec::new(),
+            addresses: NODES.map(|(_, address)| address.parse().unwrap()).into(),
             port: 7000,
             password: SecretRef::new("PATRONI_RAFT_PASS"),
         },

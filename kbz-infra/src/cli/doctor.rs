@@ -9,7 +9,10 @@ use super::row::{Row, screen as laid_out};
 use super::screen::Screen;
 use super::session::Session;
 use crate::plan::{StuckBy, loss, searches};
-use crate::probe::{ClusterReading, LoadBalancerReading, MemberRole, Observation, Reading, Seen};
+use crate::probe::{
+    ClusterReading, LoadBalancerReading, MemberRole, Observation, PatroniAccess, Reading, Seen,
+    Site, TAKING_AWAY,
+};
 
 /// The outcome of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -111,7 +114,9 @@ fn clusters(observation: &Observation) -> Vec<Check> {
     for (probe, answer) in observation.iter() {
         match answer {
             Seen::Read(Reading::Cluster(cluster)) => {
-                checks.extend(cluster_checks(&probe.site.to_string(), cluster));
+                if let Site::Patroni(access) = &probe.site {
+                    checks.extend(cluster_checks(&probe.site.to_string(), access, cluster));
+                }
             }
             Seen::Unreachable(outage) if matches!(probe.query, crate::probe::Query::Cluster(_)) => {
                 checks.push(Check::ill(
@@ -127,9 +132,9 @@ fn clusters(observation: &Observation) -> Vec<Check> {
     checks
 }
 
-fn cluster_checks(name: &str, cluster: &ClusterReading) -> Vec<Check> {
+fn cluster_checks(name: &str, access: &PatroniAccess, cluster: &ClusterReading) -> Vec<Check> {
     const GROUP: &str = "cluster";
-    let voters = cluster.members.len().max(cluster.seen_by.len());
+    let voters = access.members.len();
     let mut checks = Vec::new();
     checks.push(match cluster.agreed_leader(voters) {
         Some(leader) => Check::well(GROUP, format!("{name}: the leader is {leader}")),
@@ -140,20 +145,7 @@ fn cluster_checks(name: &str, cluster: &ClusterReading) -> Vec<Check> {
             "wait for an election; if it lasts, look at `journalctl -u patroni-docker`",
         ),
     });
-    let agreeing = cluster.raft_agreement();
-    checks.push(if agreeing == voters {
-        Check::well(
-            GROUP,
-            format!("{name}: raft, {agreeing} of {voters} voters agree"),
-        )
-    } else {
-        Check::ill(
-            GROUP,
-            format!("{name}: raft"),
-            format!("{agreeing} of {voters} voters agree"),
-            "bring the missing member back before anything else is done to the cluster",
-        )
-    });
+    checks.push(raft_check(name, access, cluster));
     for member in cluster
         .members
         .iter()
@@ -197,6 +189,24 @@ fn cluster_checks(name: &str, cluster: &ClusterReading) -> Vec<Check> {
         ));
     }
     checks
+}
+
+/// Whether RAFT counts the declared members, and all of them agree.
+fn raft_check(name: &str, access: &PatroniAccess, cluster: &ClusterReading) -> Check {
+    let voters = access.members.len();
+    let agreeing = cluster.raft_agreement();
+    let agreement = format!("{agreeing} of {voters} voters agree");
+    let what = match cluster.miscount(voters, Some(&access.raft)) {
+        Some(miscount) => format!("{agreement}; {miscount}"),
+        None if agreeing < voters => agreement,
+        None => return Check::well("cluster", format!("{name}: raft, {agreement}")),
+    };
+    let cure = if cluster.undeclared_voters(&access.raft).is_empty() {
+        "bring the missing member back before anything else is done to the cluster"
+    } else {
+        TAKING_AWAY
+    };
+    Check::ill("cluster", format!("{name}: raft"), what, cure)
 }
 
 /// What the loss of a leader's host would do to writes, with the settings in force.
@@ -316,3 +326,74 @@ pub(super) fn draw(checks: &[Check], screen: Screen) -> String {
 
 /// More checks than this that one thing cures are counted, not shown.
 const SHOWN: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ident::HostName;
+    use crate::probe::{RaftAccess, RaftReading};
+    use crate::secret::SecretRef;
+
+    fn member(number: u8) -> HostName {
+        HostName::new(format!("db-{number}")).unwrap()
+    }
+
+    fn access() -> PatroniAccess {
+        PatroniAccess {
+            scope: "pg".to_owned(),
+            members: (1..=3).map(member).collect(),
+            port: 8008,
+            user: "rest".to_owned(),
+            password: SecretRef::new("REST"),
+            raft: RaftAccess {
+                addresses: (1..=3).map(|last| [10, 0, 0, last].into()).collect(),
+                port: 7000,
+                password: SecretRef::new("RAFT"),
+            },
+        }
+    }
+
+    /// The check of RAFT where so many members answer, each of which counts so many.
+    fn raft(answer: u8, counted: u8) -> String {
+        let voter = |last: u8| format!("10.0.0.{last}:7000");
+        let told = |own: u8| RaftReading {
+            has_quorum: true,
+            leader: Some(voter(1)),
+            connected: 2,
+            partners: (1..=counted)
+                .filter(|last| *last != own)
+                .map(voter)
+                .collect(),
+        };
+        let seen_by = (1..=answer).map(|own| (member(own), None, Some(told(own))));
+        let cluster = ClusterReading {
+            seen_by: seen_by.collect(),
+            ..ClusterReading::default()
+        };
+        let check = raft_check("pg", &access(), &cluster);
+        let fault = check.fault.map(|fault| {
+            let by_hand = if fault.cure == TAKING_AWAY {
+                ", by hand"
+            } else {
+                ""
+            };
+            format!(": {}{by_hand}", fault.what)
+        });
+        format!("{}{}", check.text, fault.unwrap_or_default())
+    }
+
+    #[test]
+    fn raft_is_well_where_it_counts_those_that_are_declared() {
+        assert_eq!(raft(3, 3), "pg: raft, 3 of 3 voters agree");
+        assert_eq!(raft(2, 3), "pg: raft: 2 of 3 voters agree");
+        assert_eq!(
+            raft(2, 2),
+            "pg: raft: 2 of 3 voters agree; db-1 counts 2 voters, 3 are declared"
+        );
+        assert_eq!(
+            raft(3, 5),
+            "pg: raft: 3 of 3 voters agree; db-1 counts 5 voters, 3 are declared \
+             (not declared: 10.0.0.4:7000, 10.0.0.5:7000), by hand"
+        );
+    }
+}

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::EffectError;
 use crate::probe::{
-    ClusterReading, ContainerReading, LoadBalancerReading, MemberRole, Probe, Reading,
+    ClusterReading, ContainerReading, LoadBalancerReading, MemberRole, Probe, RaftAccess, Reading,
+    Site,
 };
 
 /// Waits until a condition holds.
@@ -31,8 +32,8 @@ pub struct Gate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
-    /// A Patroni cluster is whole: one leader named by a majority that has RAFT quorum, the
-    /// synchronous standbys there, everybody else streaming.
+    /// A Patroni cluster is whole: RAFT counts the declared voters and no others, and all agree;
+    /// one leader named by a majority, the synchronous standbys there, everybody else streaming.
     ClusterHealthy {
         /// How many members vote.
         voters: usize,
@@ -78,7 +79,10 @@ impl Gate {
                     max_lag,
                 },
                 Reading::Cluster(cluster),
-            ) => cluster_healthy(cluster, *voters, *synchronous, *max_lag),
+            ) => {
+                raft_agrees(cluster, *voters, self.raft())?;
+                cluster_healthy(cluster, *voters, *synchronous, *max_lag)
+            }
             (Condition::RoleExists, Reading::Role(crate::probe::RoleReading::Present { .. })) => {
                 Ok(())
             }
@@ -107,6 +111,14 @@ impl Gate {
         }
     }
 
+    /// The RAFT of the cluster that it looks at.
+    fn raft(&self) -> Option<&RaftAccess> {
+        match &self.probe.site {
+            Site::Patroni(access) => Some(&access.raft),
+            _ => None,
+        }
+    }
+
     /// The failure of a gate that did not open in time: what it waited for, and the way on.
     pub fn closed(&self, waiting: String) -> EffectError {
         EffectError::GateClosed {
@@ -125,7 +137,7 @@ impl Condition {
                 "`doctor` shows all members: put right what is named and run it again. A member \
                  that cannot be put right is taken out by hand, replicas first and one at a time \
                  (stop its unit, remove its container); `up` then makes it anew without a gate \
-                 before"
+                 before. For a voter that is no longer declared, `doctor` says how RAFT forgets it"
             }
             Self::Present | Self::Absent | Self::Running => {
                 "make it so, or change the condition in the program, and run it again"
@@ -143,11 +155,11 @@ impl Condition {
     }
 }
 
-fn cluster_healthy(
+/// All voters are there and agree, and there is none that is not declared.
+fn raft_agrees(
     cluster: &ClusterReading,
     voters: usize,
-    synchronous: usize,
-    max_lag: u64,
+    declared: Option<&RaftAccess>,
 ) -> Result<(), Waiting> {
     let wait = |what: String| Err(Waiting(what));
     let mute = cluster.seen_by.iter().filter(|(_, _, raft)| raft.is_none());
@@ -162,6 +174,19 @@ fn cluster_healthy(
     if quorum < voters {
         return wait(format!("raft: {quorum} of {voters} voters agree"));
     }
+    match cluster.miscount(voters, declared) {
+        Some(miscount) => wait(format!("raft: {miscount}")),
+        None => Ok(()),
+    }
+}
+
+fn cluster_healthy(
+    cluster: &ClusterReading,
+    voters: usize,
+    synchronous: usize,
+    max_lag: u64,
+) -> Result<(), Waiting> {
+    let wait = |what: String| Err(Waiting(what));
     let Some(leader) = cluster.agreed_leader(voters) else {
         return wait("a leader that a majority names".to_owned());
     };

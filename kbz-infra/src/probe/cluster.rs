@@ -1,8 +1,20 @@
 //! What a Patroni cluster tells.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
+use super::site::RaftAccess;
 use crate::ident::HostName;
+
+/// How a member is taken away for good. RAFT counts a voter until it is told to forget it, whether
+/// it runs or not.
+pub const TAKING_AWAY: &str = "a member is taken away by hand, one after the other: hand over if it \
+                               leads (`patronictl switchover`), stop it for good (`systemctl \
+                               disable --now patroni-docker.service`), and let RAFT forget it, from \
+                               a member that stays: `docker exec patroni syncobj_admin -conn \
+                               STAYS:7000 -pass PASSWORD -remove GONE:7000`. `up` then removes what \
+                               is left of it";
 
 /// A member's role, in Patroni's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,8 +56,16 @@ pub struct RaftReading {
     pub leader: Option<String>,
     /// How many other voters it is connected to.
     pub connected: u32,
+    /// The addresses of the other voters that it knows, `ADDRESS:PORT`. Who is gone is among them
+    /// until RAFT is told to forget it.
+    pub partners: BTreeSet<String>,
+}
+
+impl RaftReading {
     /// How many voters it knows, itself included.
-    pub voters: u32,
+    pub fn voters(&self) -> usize {
+        self.partners.len() + 1
+    }
 }
 
 /// A cluster as all its members see it. A member that does not answer is missing from `seen_by`.
@@ -85,6 +105,44 @@ impl ClusterReading {
             .map(|leader| leaders.iter().filter(|other| other == &leader).count())
             .max()
             .unwrap_or(0)
+    }
+
+    /// The voters that RAFT counts beside those at the declared addresses, as the members tell that
+    /// have a quorum.
+    pub fn undeclared_voters(&self, declared: &RaftAccess) -> BTreeSet<&str> {
+        let declared = declared.endpoints();
+        let raft = self.seen_by.iter().filter_map(|(.., raft)| raft.as_ref());
+        raft.filter(|raft| raft.has_quorum)
+            .flat_map(|raft| &raft.partners)
+            .filter(|voter| !declared.contains(*voter))
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// That a member counts another number of voters than are declared, in words.
+    pub fn miscount(&self, voters: usize, declared: Option<&RaftAccess>) -> Option<String> {
+        let told = self.seen_by.iter();
+        let mut told = told.filter_map(|(member, _, raft)| Some((member, raft.as_ref()?.voters())));
+        let (member, counted) = told.find(|(_, counted)| *counted != voters)?;
+        let undeclared = declared.map(|declared| self.undeclared_voters(declared));
+        let undeclared: Vec<&str> = undeclared.into_iter().flatten().collect();
+        let named = match undeclared.as_slice() {
+            [] => String::new(),
+            named => format!(" (not declared: {})", named.join(", ")),
+        };
+        Some(format!(
+            "{member} counts {counted} voters, {voters} are declared{named}"
+        ))
+    }
+
+    /// Whether all members that answer count more voters than are declared. RAFT forgets none by
+    /// itself, so no waiting helps.
+    pub fn counts_too_many(&self, voters: usize) -> bool {
+        let too_many = |raft: &Option<RaftReading>| {
+            let raft = raft.as_ref();
+            raft.is_some_and(|raft| raft.has_quorum && raft.voters() > voters)
+        };
+        !self.seen_by.is_empty() && self.seen_by.iter().all(|(.., raft)| too_many(raft))
     }
 }
 

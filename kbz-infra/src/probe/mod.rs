@@ -16,7 +16,9 @@ mod sql;
 mod vocabulary;
 
 pub use balancer::LoadBalancerReading;
-pub use cluster::{ClusterMember, ClusterReading, DcsReading, MemberRole, RaftReading};
+pub use cluster::{
+    ClusterMember, ClusterReading, DcsReading, MemberRole, RaftReading, TAKING_AWAY,
+};
 pub use docker::{ContainerReading, ImageReading, ImageUserReading};
 pub use file::{EntriesReading, FileReading, Node, Ownership, PathReading};
 pub use host::{

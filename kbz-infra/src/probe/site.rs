@@ -1,6 +1,7 @@
 //! Where things are read and changed.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -100,4 +101,14 @@ pub struct RaftAccess {
     pub port: u16,
     /// The password that the members share.
     pub password: SecretRef,
+}
+
+impl RaftAccess {
+    /// The members as RAFT names them: `ADDRESS:PORT`.
+    pub fn endpoints(&self) -> BTreeSet<String> {
+        let addresses = self.addresses.iter();
+        addresses
+            .map(|address| SocketAddr::new(*address, self.port).to_string())
+            .collect()
+    }
 }

@@ -7,6 +7,7 @@
 //! directory, so that a cluster survives its containers, and not its data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,7 +31,8 @@ pub(super) type Hosts = BTreeMap<HostName, HostModel>;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Cluster {
     scope: String,
-    voters: usize,
+    /// Who votes. RAFT forgets nobody, but when a hand tells it to.
+    voters: BTreeSet<SocketAddr>,
     timeline: u64,
     leader: Option<HostName>,
     synchronous: Option<HostName>,
@@ -114,7 +116,7 @@ impl Cluster {
     pub(super) fn new(scope: &str) -> Self {
         Self {
             scope: scope.to_owned(),
-            voters: 0,
+            voters: BTreeSet::new(),
             timeline: 0,
             leader: None,
             synchronous: None,
@@ -151,15 +153,22 @@ impl Cluster {
         self.forget_lost_data(hosts);
         let mut nodes = running(hosts, &self.scope);
         nodes.retain(|node| self.may_join(node, hosts));
-        let voters = nodes.iter().map(|node| node.node.partners.len() + 1).max();
-        self.voters = voters.unwrap_or(self.voters);
+        if self.config.is_none() && !nodes.is_empty() {
+            let first = nodes.iter().map(|node| &node.node);
+            let first = first.flat_map(|node| node.partners.iter().chain([&node.raft]));
+            self.voters = first.copied().collect();
+        }
         let side = largest_side(hosts, &nodes);
         nodes.retain(|node| side.contains(&node.host));
         let before = std::mem::take(&mut self.members);
-        if nodes.len() * 2 <= self.voters {
+        let voting = nodes.iter().map(|node| node.node.raft);
+        let voting = voting.filter(|voter| self.voters.contains(voter)).count();
+        if voting * 2 <= self.voters.len() {
             self.leader = None;
             return;
         }
+        // Who is new is let in by those who vote.
+        self.voters.extend(nodes.iter().map(|node| node.node.raft));
         for node in &nodes {
             let kept = before
                 .get(&node.host)
@@ -300,7 +309,12 @@ impl Cluster {
             } else {
                 0
             },
-            voters: u32::try_from(self.voters).unwrap_or(u32::MAX),
+            partners: self
+                .voters
+                .iter()
+                .filter(|voter| **voter != node.node.raft)
+                .map(ToString::to_string)
+                .collect(),
         };
         let leader = self.leader.as_ref().filter(|_| agrees);
         (
@@ -407,6 +421,11 @@ impl Cluster {
         if let Some(config) = self.config.as_mut() {
             merge(config, patch);
         }
+    }
+
+    /// Lets RAFT forget the voters at an address.
+    pub(super) fn forget_voter(&mut self, address: IpAddr) {
+        self.voters.retain(|voter| voter.ip() != address);
     }
 
     /// Switches maintenance mode on or off.

@@ -280,6 +280,13 @@ impl Universe {
         }
     }
 
+    /// Somebody lets the RAFT of a cluster forget the voter at an address.
+    pub fn forget_voter(&mut self, scope: &str, address: IpAddr) {
+        if let Some(cluster) = self.clusters.get_mut(scope) {
+            cluster.forget_voter(address);
+        }
+    }
+
     /// Deletes a load balancer.
     pub fn remove_balancer(&mut self, balancer: &str) {
         self.balancers.remove(balancer);

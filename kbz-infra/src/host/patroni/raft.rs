@@ -169,16 +169,16 @@ fn reading(heap: &Heap, status: Id) -> Option<RaftReading> {
     let Value::Bool(has_quorum) = heap.get(value("has_quorum")?) else {
         return None;
     };
-    let partners = entries.iter().filter(|(key, _)| key.starts_with(PARTNER));
-    let partners: Vec<&Value> = partners.map(|(_, state)| heap.get(*state)).collect();
-    let connected = partners
-        .iter()
-        .filter(|state| ***state == Value::Int(CONNECTED));
+    let partners = || {
+        let entries = entries.iter();
+        entries.filter_map(|(key, state)| Some((key.strip_prefix(PARTNER)?, heap.get(*state))))
+    };
+    let connected = partners().filter(|(_, state)| **state == Value::Int(CONNECTED));
     Some(RaftReading {
         has_quorum: *has_quorum,
         leader: node(heap, value("leader")?),
         connected: u32::try_from(connected.count()).ok()?,
-        voters: u32::try_from(partners.len() + 1).ok()?,
+        partners: partners().map(|(name, _)| name.to_owned()).collect(),
     })
 }
 

@@ -2,9 +2,9 @@
 
 use super::Roll;
 use crate::diag::Finding;
-use crate::effect::{Action, Gate, Waiting};
+use crate::effect::{Action, Condition, Gate, Waiting};
 use crate::plan::Step;
-use crate::probe::{Observation, Reading, Seen};
+use crate::probe::{ClusterReading, Observation, Reading, Seen, TAKING_AWAY};
 
 impl Roll<'_> {
     /// Says that the first gate is closed as the world is seen to be. Where waiting cannot open
@@ -21,12 +21,9 @@ impl Roll<'_> {
         };
         let Waiting(what) = gate.check(reading).err()?;
         let name = &self.group.name;
-        Some(if is_for_ever(reading) {
+        Some(if let Some(cure) = for_ever(gate, reading) {
             let message = format!("{name} cannot be changed member by member: {what}");
-            Finding::error("kbz::plan::closed-gate", message).help(
-                "no member understands the others' password, so none could come back: take the \
-                 credentials that the cluster was made with, or destroy it before others are taken",
-            )
+            Finding::error("kbz::plan::closed-gate", message).help(cure)
         } else {
             let seconds = gate.deadline;
             let message = format!("{name} is not whole at present: it waits for {what}");
@@ -44,16 +41,29 @@ fn gate_of(step: &Step) -> Option<&Gate> {
     })
 }
 
-/// Whether members answer, and none of them tells of RAFT what only who has its password hears.
-fn is_for_ever(reading: &Reading) -> bool {
-    match reading {
-        Reading::Cluster(cluster) => {
-            let mut seen = cluster.seen_by.iter();
-            cluster.seen_by.len() > 1
-                && seen.all(|(_, leader, raft)| leader.is_some() && raft.is_none())
-        }
-        _ => false,
+/// What a person does about a gate that no waiting opens; `None` where waiting may.
+fn for_ever(gate: &Gate, reading: &Reading) -> Option<&'static str> {
+    let Reading::Cluster(cluster) = reading else {
+        return None;
+    };
+    if is_mute(cluster) {
+        return Some(
+            "no member understands the others' password, so none could come back: take the \
+             credentials that the cluster was made with, or destroy it before others are taken",
+        );
     }
+    match gate.condition {
+        Condition::ClusterHealthy { voters, .. } if cluster.counts_too_many(voters) => {
+            Some(TAKING_AWAY)
+        }
+        _ => None,
+    }
+}
+
+/// Whether members answer, and none of them tells of RAFT what only who has its password hears.
+fn is_mute(cluster: &ClusterReading) -> bool {
+    let mut seen = cluster.seen_by.iter();
+    cluster.seen_by.len() > 1 && seen.all(|(_, leader, raft)| leader.is_some() && raft.is_none())
 }
 
 #[cfg(test)]
@@ -78,6 +88,15 @@ mod tests {
             .collect()
     }
 
+    fn raft(partners: &[&str]) -> RaftReading {
+        RaftReading {
+            has_quorum: true,
+            leader: Some("db-1".to_owned()),
+            connected: 2,
+            partners: partners.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     #[test]
     fn a_cluster_with_another_password_is_refused_before_anything_is_done() {
         let [said] = told(None, GOOD).try_into().unwrap();
@@ -89,16 +108,23 @@ mod tests {
 
     #[test]
     fn a_cluster_that_is_not_whole_at_present_is_told() {
-        let raft = RaftReading {
-            has_quorum: true,
-            leader: Some("db-1".to_owned()),
-            connected: 2,
-            voters: 3,
-        };
-        let [said] = told(Some(&raft), GOOD).try_into().unwrap();
+        let [said] = told(Some(&raft(&["10.0.0.121:7000", "10.0.0.122:7000"])), GOOD)
+            .try_into()
+            .unwrap();
         assert_eq!(
             said,
             "Warning pg is not whole at present: it waits for members: 0 of 3"
+        );
+    }
+
+    #[test]
+    fn a_cluster_that_counts_a_voter_too_many_is_refused_before_anything_is_done() {
+        let partners = ["10.0.0.121:7000", "10.0.0.122:7000", "10.0.0.123:7000"];
+        let [said] = told(Some(&raft(&partners)), GOOD).try_into().unwrap();
+        assert_eq!(
+            said,
+            "Error pg cannot be changed member by member: raft: db-1 counts 4 voters, 3 are \
+             declared (not declared: 10.0.0.123:7000)"
         );
     }
 

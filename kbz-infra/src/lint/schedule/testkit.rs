@@ -17,7 +17,7 @@ pub(super) fn site() -> Site {
         user: "rest".to_owned(),
         password: SecretRef::new("REST"),
         raft: RaftAccess {
-            addresses: Vec::new(),
+            addresses: [120, 121, 122].map(|last| [10, 0, 0, last].into()).into(),
             port: 7000,
             password: SecretRef::new("PATRONI_RAFT_PASS"),
         },

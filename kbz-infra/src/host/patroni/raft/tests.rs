@@ -58,19 +58,25 @@ fn read(status: &str) -> Option<RaftReading> {
     reading(&heap, status)
 }
 
-fn healthy() -> RaftReading {
+fn healthy(partners: [&str; 2]) -> RaftReading {
     RaftReading {
         has_quorum: true,
         leader: Some("127.0.0.1:4131".to_owned()),
         connected: 2,
-        voters: 3,
+        partners: partners.map(str::to_owned).into(),
     }
 }
 
 #[test]
 fn a_status_is_read_as_the_members_write_it() {
-    assert_eq!(read(LEADER), Some(healthy()));
-    assert_eq!(read(FOLLOWER), Some(healthy()));
+    assert_eq!(
+        read(LEADER),
+        Some(healthy(["127.0.0.1:4111", "127.0.0.1:4121"]))
+    );
+    assert_eq!(
+        read(FOLLOWER),
+        Some(healthy(["127.0.0.1:4121", "127.0.0.1:4131"]))
+    );
 }
 
 /// Python 3 writes bytes as a call that makes them of a text.
@@ -149,7 +155,8 @@ async fn a_member_is_asked_and_answers() {
         member(theirs, PASSWORD, FOLLOWER)
     )
     .0;
-    assert_eq!(answer.unwrap(), healthy());
+    let others = ["127.0.0.1:4121", "127.0.0.1:4131"];
+    assert_eq!(answer.unwrap(), healthy(others));
 }
 
 #[tokio::test]
