@@ -11,6 +11,7 @@ mod fate;
 mod forecast;
 mod group;
 mod index;
+mod member;
 mod memory;
 mod options;
 mod order;

@@ -443,6 +443,16 @@ impl Draft {
         });
     }
 
+    /// Notes what stands against a plan, once for all parts of one member.
+    pub(super) fn object(&mut self, problem: Problem) {
+        let same = |known: &Problem| {
+            known.urn.host() == problem.urn.host() && known.error == problem.error
+        };
+        if !self.problems.iter().any(same) {
+            self.problems.push(problem);
+        }
+    }
+
     fn frontier(&self, dependencies: &BTreeSet<Urn>) -> BTreeSet<StepId> {
         dependencies
             .iter()

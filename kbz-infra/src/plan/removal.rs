@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::planner::{Draft, Planner, protected};
+use super::member::Parts;
+use super::planner::{Draft, Planner, Problem, protected};
 use super::selection::Request;
 use super::step::{Outcome, Step, StepId, StuckBy};
 use crate::effect::Record;
@@ -47,9 +48,29 @@ impl Planner<'_> {
         }
         images_last(&leaving, &mut users);
         let mut barrier = Barrier::new(&draft.steps);
+        // Who goes with its whole cluster leaves nobody behind that counts it.
+        let parts = (request == Request::Up).then(|| Parts::of(self.graph));
         for urn in users_first(&leaving, &users) {
             let users = users.get(urn).map(Vec::as_slice).unwrap_or_default();
-            self.remove_one(leaving[urn], users, request, &mut barrier, draft);
+            let record = leaving[urn];
+            match self.objection(record, parts.as_ref()) {
+                Ok(None) => self.remove_one(record, users, request, &mut barrier, draft),
+                Ok(Some(problem)) => draft.object(problem),
+                Err(outage) => draft.stick(urn, StuckBy::Unreachable(outage)),
+            }
+        }
+    }
+
+    /// What stands against taking an object away, if it is there and would go.
+    fn objection(
+        &self,
+        record: &Record,
+        parts: Option<&Parts<'_>>,
+    ) -> Result<Option<Problem>, Outage> {
+        let goes = !record.retain && self.presence(record) == Ok(true);
+        match parts.filter(|_| goes && self.other_owner(&record.urn).is_none()) {
+            Some(parts) => parts.objection(record, self.observation),
+            None => Ok(None),
         }
     }
 

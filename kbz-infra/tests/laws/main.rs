@@ -25,3 +25,4 @@ mod stories;
 #[path = "../mistakes/system.rs"]
 #[allow(dead_code, reason = "the program here takes a part of it")]
 mod system;
+mod voters;
