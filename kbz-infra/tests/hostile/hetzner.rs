@@ -59,3 +59,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_answer_that_is_another_is_an_outage_and_no_absence() {
+    for body in [
+        "{}",
+        r#"{"servers": []}"#,
+        r#"{"load_balancers": {}}"#,
+        "[]",
+    ] {
+        let said = asked(200, body.into());
+        assert!(said.is_err(), "{body}: {said:?}");
+    }
+    let nothing = asked(200, br#"{"load_balancers": []}"#.to_vec());
+    assert!(nothing.is_ok(), "{nothing:?}");
+}

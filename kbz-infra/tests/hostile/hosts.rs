@@ -328,3 +328,26 @@ fn a_host_that_means_well_is_understood() {
     let unit = here_unit();
     assert!(asked(&honest, &unit).is_ok());
 }
+
+#[test]
+fn a_configuration_that_is_none_is_an_outage_and_no_absence() {
+    let mut questions = questions().into_iter();
+    let config = questions.find(|probe| matches!(probe.query, Query::Dcs(_)));
+    let config = config.expect("a question about a configuration");
+    let said = |body: &str| {
+        let patroni = Hostile {
+            name: host(),
+            printed: None,
+            bends: Vec::new(),
+            code: 0,
+            said: body.as_bytes().to_vec(),
+            http: true,
+        };
+        asked(&patroni, &config)
+    };
+    assert!(said(r#"{"ttl": 30}"#).is_ok());
+    for body in ["<html>hello</html>", "", "null"] {
+        let said = said(body);
+        assert!(said.is_err(), "{body}: {said:?}");
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::Value;
 
 use super::call::Call;
@@ -186,7 +186,7 @@ impl HetznerClient {
     async fn pages<T: DeserializeOwned>(
         &self,
         call: Call,
-        key: &str,
+        key: &'static str,
         clock: &Clock,
     ) -> Result<Vec<T>, HetznerError> {
         let call = call.query("per_page", PER_PAGE);
@@ -194,18 +194,13 @@ impl HetznerClient {
         loop {
             let call = call.clone().query("page", page.to_string());
             let answer: Listed = self.send(&call, clock).await?;
-            let part = answer
-                .lists
-                .get(key)
-                .cloned()
-                .unwrap_or(Value::Array(Vec::new()));
-            let part: Vec<T> =
-                serde_json::from_value(part).map_err(|source| HetznerError::Garbled {
-                    call: call.name(),
-                    source,
-                })?;
+            let next_page = answer.meta.pagination.next_page;
+            let part: Vec<T> = answer.list(key).map_err(|source| HetznerError::Garbled {
+                call: call.name(),
+                source,
+            })?;
             all.extend(part);
-            match answer.meta.pagination.next_page {
+            match next_page {
                 // an answer that leads back would never end
                 Some(next) if next > page => page = next,
                 _ => return Ok(all),
@@ -222,6 +217,15 @@ struct Listed {
     meta: wire::Meta,
     #[serde(flatten)]
     lists: serde_json::Map<String, Value>,
+}
+
+impl Listed {
+    /// The list that was asked for. An answer without one does not say that there is nothing.
+    fn list<T: DeserializeOwned>(mut self, key: &'static str) -> Result<Vec<T>, serde_json::Error> {
+        let list = self.lists.remove(key);
+        let list = list.ok_or_else(|| serde_json::Error::missing_field(key))?;
+        serde_json::from_value(list)
+    }
 }
 
 #[cfg(test)]
@@ -257,5 +261,25 @@ mod tests {
             panic!("it ends in time");
         };
         assert!(matches!(*cause, HetznerError::Unending { .. }));
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_the_list_does_not_say_that_there_is_none() {
+        for body in [
+            serde_json::json!({}),
+            serde_json::json!({"message": "a proxy says hello"}),
+            serde_json::json!({"load_balancers": null}),
+        ] {
+            let server = MockServer::start().await;
+            let answer = ResponseTemplate::new(200).set_body_json(&body);
+            Mock::given(any()).respond_with(answer).mount(&server).await;
+            let token = "token".to_owned().into();
+            let client = HetznerClient::new(&server.uri(), token, Patience::default());
+            let read = client.unwrap().read("lb").await;
+            assert!(
+                matches!(read, Err(HetznerError::Garbled { .. })),
+                "{body}: {read:?}"
+            );
+        }
     }
 }

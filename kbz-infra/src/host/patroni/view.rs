@@ -6,7 +6,7 @@ use futures::future::{join, join_all};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::member::Member;
+use super::member::{Answer, Member};
 use super::raft::{self, RaftKeys};
 use crate::host::pool::Hosts;
 use crate::ident::HostName;
@@ -202,15 +202,26 @@ pub(super) async fn config(
     let mut silent = Vec::new();
     for host in &access.members {
         let member = member(hosts, access, vault, host)?;
-        match member.get("/config").await {
-            Ok(answer) if answer.status == 200 => return Ok(answer.json()),
-            // What Patroni says while the cluster has none.
-            Ok(answer) if answer.status == 502 || answer.status == 404 => return Ok(None),
-            Ok(answer) => silent.push(format!("{host}: {} {}", answer.status, answer.text())),
+        let answer = member.get("/config").await;
+        let config = answer.map_err(|error| error.to_string());
+        match config.and_then(|answer| configuration(&answer)) {
+            Ok(config) => return Ok(config),
             Err(why) => silent.push(format!("{host}: {why}")),
         }
     }
     Err(format!("no member answers ({})", silent.join("; ")))
+}
+
+/// What a member says of the configuration; `None` where it says that the cluster has none. What
+/// is no configuration is no answer.
+fn configuration(answer: &Answer) -> Result<Option<Value>, String> {
+    let config = answer.json().filter(Value::is_object);
+    match (answer.status, config) {
+        (200, Some(config)) => Ok(Some(config)),
+        // What Patroni says while the cluster has none.
+        (502 | 404, _) => Ok(None),
+        (status, _) => Err(format!("its REST API says {status} {}", answer.text())),
+    }
 }
 
 #[cfg(test)]
@@ -248,6 +259,26 @@ mod tests {
         assert_eq!((member.role, member.lag), (MemberRole::SyncStandby, None));
         assert!(member.pending_restart);
         assert_eq!(member_of(&json!("nonsense")), None);
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_no_answer() {
+        let said = |status, body: &str| {
+            configuration(&Answer {
+                status,
+                body: body.to_owned().into(),
+            })
+        };
+        assert_eq!(said(200, r#"{"ttl": 30}"#), Ok(Some(json!({"ttl": 30}))));
+        assert_eq!(said(502, "none yet"), Ok(None));
+        assert_eq!(said(404, "{}"), Ok(None));
+        for body in ["<html>hello</html>", "", r#"{"ttl": 3"#, "null", "[]"] {
+            assert_eq!(
+                said(200, body),
+                Err(format!("its REST API says 200 {body}"))
+            );
+        }
+        assert!(said(500, r#"{"ttl": 30}"#).is_err());
     }
 
     #[test]
