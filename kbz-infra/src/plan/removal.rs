@@ -2,16 +2,17 @@
 //!
 //! An object goes after everything that was recorded to use it: after the removal of a user that
 //! goes too, after the change of one that stays. What uses it and is left alone, because its
-//! host does not answer, keeps it. On one host, removals come after all changes.
+//! host does not answer, keeps it. On one host, removals come after all changes. What is declared
+//! under another address is no removal: that it was remembered under this one is forgotten.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::member::Parts;
 use super::planner::{Draft, Planner, Problem, protected};
 use super::selection::Request;
 use super::step::{Outcome, Step, StepId, StuckBy};
-use crate::effect::Record;
-use crate::effect::{Action, Effect};
+use crate::effect::{Action, Effect, Record, Removal};
 use crate::ident::{HostName, Urn};
 use crate::probe::{Outage, Probe, Registry, Seen};
 use crate::resource::{Impact, Op, Reason};
@@ -48,13 +49,14 @@ impl Planner<'_> {
         }
         images_last(&leaving, &mut users);
         let mut barrier = Barrier::new(&draft.steps);
+        let staying = Staying::new(self, request, draft);
         // Who goes with its whole cluster leaves nobody behind that counts it.
         let parts = (request == Request::Up).then(|| Parts::of(self.graph));
         for urn in users_first(&leaving, &users) {
             let users = users.get(urn).map(Vec::as_slice).unwrap_or_default();
-            let record = leaving[urn];
-            match self.objection(record, parts.as_ref()) {
-                Ok(None) => self.remove_one(record, users, request, &mut barrier, draft),
+            let record = staying.sparing(leaving[urn]);
+            match self.objection(&record, parts.as_ref()) {
+                Ok(None) => self.remove_one(&record, users, request, &mut barrier, draft),
                 Ok(Some(problem)) => draft.object(problem),
                 Err(outage) => draft.stick(urn, StuckBy::Unreachable(outage)),
             }
@@ -247,6 +249,58 @@ fn users_first<'a>(leaving: &BTreeMap<&'a Urn, &'a Record>, users: &Users<'a>) -
         }
     }
     order
+}
+
+/// What would take away the objects that are declared and stay, by what tells whether they are there.
+struct Staying(BTreeMap<Vec<Probe>, Vec<Effect>>);
+
+impl Staying {
+    fn new(planner: &Planner<'_>, request: Request, draft: &Draft) -> Self {
+        let mut staying: BTreeMap<Vec<Probe>, Vec<Effect>> = BTreeMap::new();
+        for (urn, node) in planner.graph.in_order() {
+            if request == Request::Up || draft.left_out.contains(urn) {
+                let Removal {
+                    probes, effects, ..
+                } = node.resource.removal();
+                staying.entry(probes).or_default().extend(effects);
+            }
+        }
+        Self(staying)
+    }
+
+    /// A record as it leaves: one of an object that stays under another address is forgotten, and
+    /// the object neither taken away nor in need of protection.
+    fn sparing<'a>(&self, record: &'a Record) -> Cow<'a, Record> {
+        let kept = self.0.get(&record.removal.probes).into_iter().flatten();
+        let mut same = kept.filter(|kept| {
+            let mut goes = record.removal.effects.iter();
+            goes.any(|effect| is_of_the_same(effect, kept))
+        });
+        if same.next().is_none() {
+            return Cow::Borrowed(record);
+        }
+        Cow::Owned(Record {
+            protect: false,
+            retain: true,
+            ..record.clone()
+        })
+    }
+}
+
+/// Whether two effects take the same object away, however gently each.
+fn is_of_the_same(one: &Effect, other: &Effect) -> bool {
+    let same = match (&one.action, &other.action) {
+        (
+            Action::RemoveContainer { name: one, .. },
+            Action::RemoveContainer { name: other, .. },
+        )
+        | (
+            Action::RemoveDirectory { path: one, .. },
+            Action::RemoveDirectory { path: other, .. },
+        ) => one == other,
+        (one, other) => one == other,
+    };
+    same && one.site == other.site
 }
 
 /// Keeps removals on a host behind all changes of it.

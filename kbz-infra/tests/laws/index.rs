@@ -107,6 +107,41 @@ fn a_rename_that_broke_off_is_known_by_one_of_the_two() {
     }
 }
 
+#[test]
+fn what_is_remembered_under_a_wrong_address_is_forgotten_and_stays() {
+    let raeder = Urn::global(PgRole::KIND, "raeder");
+    let mut rig = made();
+    for (right, wrong) in [(urn("used"), urn("usde")), (reader(), raeder.clone())] {
+        let plan = Plan::renaming(&stack(), &rig.remembered, &right, &wrong);
+        note(&mut rig, &plan);
+        assert!(rig.remembered.contains_key(&wrong));
+    }
+    let plan = rig.plan(&program());
+    assert_eq!(plan.count(Op::Delete), 0, "{}", shown(&plan));
+    assert_eq!(plan.count(Op::Forget), 1, "{}", shown(&plan));
+    assert!(plan.forgotten.contains(&raeder), "{}", shown(&plan));
+    note(&mut rig, &plan);
+    let there = rig
+        .world
+        .change(|world| world.has_path(&host("app-1"), "/etc/used"));
+    assert!(there);
+    assert!(rig.plan(&program()).is_empty());
+    assert!(rig.remembered.contains_key(&urn("used")));
+    assert!(!rig.remembered.contains_key(&raeder));
+}
+
+#[test]
+fn what_nothing_declares_any_more_goes_under_whatever_address() {
+    let mut rig = made();
+    let plan = Plan::renaming(&stack(), &rig.remembered, &urn("used"), &urn("usde"));
+    note(&mut rig, &plan);
+    let nothing = Stack::new(stack(), Settings::new(".")).finish().unwrap();
+    let plan = rig.plan(&nothing);
+    assert_eq!(plan.count(Op::Delete), 3, "{}", shown(&plan));
+    let destroyed = rig.try_plan(&program(), Request::Destroy).unwrap();
+    assert_eq!(destroyed.count(Op::Delete), 3, "{}", shown(&destroyed));
+}
+
 fn imported(rig: &Rig, which: &[Urn]) -> Result<Plan, Vec<Urn>> {
     let patterns = || which.iter().map(kbz_infra::plan::Pattern::of).collect();
     let selection = Selection {
