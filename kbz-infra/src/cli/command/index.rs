@@ -16,6 +16,7 @@ use crate::cli::why;
 use crate::diag::{Finding, Report, listed};
 use crate::effect::Record;
 use crate::exec::Limits;
+use crate::graph::Graph;
 use crate::ident::Urn;
 use crate::plan::{Outcome, Pattern, Plan, Request, Selection, is_meant, remembered};
 use crate::resource::{Op, Reason};
@@ -66,43 +67,10 @@ impl Call<'_> {
         let (way, looked, known) = self.marks(&store).await?;
         let from = known_as(from, &known)?;
         let to: Urn = to.parse()?;
-        self.may_become(&from, &to, &known)?;
+        may_become(&self.session.graph, &from, &to, &known)?;
         let plan = Plan::renaming(store.stack(), &known, &from, &to);
         self.note("state mv", looked.noting(plan), &way, store)
             .await
-    }
-
-    /// Whether what is remembered under an address may have another.
-    fn may_become(
-        &self,
-        from: &Urn,
-        to: &Urn,
-        known: &BTreeMap<Urn, Record>,
-    ) -> Result<(), Failed> {
-        let refused = |what: String, help: &str| {
-            Err(Failed::with_help("kbz::state::mv", what, help.to_owned()))
-        };
-        if known.contains_key(to) {
-            let what = format!("`{to}` is remembered already");
-            return refused(
-                what,
-                "`state rm` forgets it, if it is not an object of its own",
-            );
-        }
-        if from.host() != to.host() {
-            let what = format!("`{from}` does not become `{to}`: an object stays on its host");
-            return refused(what, "declare it there, and let `up` make it");
-        }
-        let wanted = self.session.graph.node(to);
-        let wanted = wanted.map(|node| node.resource.removal().probes);
-        if wanted.is_some_and(|wanted| wanted != known[from].removal.probes) {
-            let what = format!("`{to}` is declared as another object than `{from}` is");
-            return refused(
-                what,
-                "an address is all that changes: `up` makes what is new",
-            );
-        }
-        Ok(())
     }
 
     /// `state rm`.
@@ -272,6 +240,51 @@ fn at_rest(store: LockedStore) -> Result<LockedStore, Failed> {
     ))
 }
 
+/// Whether what is remembered under an address may have another.
+fn may_become(
+    graph: &Graph,
+    from: &Urn,
+    to: &Urn,
+    known: &BTreeMap<Urn, Record>,
+) -> Result<(), Failed> {
+    let refused =
+        |what: String, help: &str| Err(Failed::with_help("kbz::state::mv", what, help.to_owned()));
+    if known.contains_key(to) {
+        let what = format!("`{to}` is remembered already");
+        return refused(
+            what,
+            "`state rm` forgets it, if it is not an object of its own",
+        );
+    }
+    if from.host() != to.host() {
+        let what = format!("`{from}` does not become `{to}`: an object stays on its host");
+        return refused(what, "declare it there, and let `up` make it");
+    }
+    let Some(node) = graph.node(to) else {
+        return refused(
+            format!("the program declares no `{to}`"),
+            &undeclared(graph, to, known),
+        );
+    };
+    if node.resource.removal().probes != known[from].removal.probes {
+        let what = format!("`{to}` is declared as another object than `{from}` is");
+        return refused(
+            what,
+            "an address is all that changes: `up` makes what is new",
+        );
+    }
+    Ok(())
+}
+
+/// What helps against an address that nothing declares: one that is, and has no object yet.
+fn undeclared(graph: &Graph, to: &Urn, known: &BTreeMap<Urn, Record>) -> String {
+    let free = graph.in_order().map(|(urn, _)| urn);
+    let free = free.filter(|urn| !known.contains_key(*urn));
+    let free: Vec<String> = free.map(ToString::to_string).collect();
+    why::meant(&to.to_string(), &free)
+        .unwrap_or_else(|| "declare it under that address first".to_owned())
+}
+
 /// The remembered object of this address.
 fn known_as(text: &str, known: &BTreeMap<Urn, Record>) -> Result<Urn, Failed> {
     let urn: Option<Urn> = text.parse().ok();
@@ -296,4 +309,65 @@ fn missing(missing: &[Urn]) -> Failed {
         format!("there is nothing to import at {names}"),
         "`up` makes it",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Renderer;
+    use crate::ident::{HostName, StackName};
+    use crate::primitive::File;
+    use crate::program::{Settings, Stack};
+    use crate::resource::Resource as _;
+    use crate::secret::Vault;
+
+    fn file(name: &str) -> File {
+        File::on(&HostName::new("app-1").unwrap(), format!("/etc/{name}")).content("x")
+    }
+
+    fn remembered(file: &File) -> (Urn, Record) {
+        let record = Record {
+            urn: file.urn(),
+            goal: Vault::new().keyed(&crate::ident::Digest::of("x")),
+            removal: file.removal().into(),
+            depends_on: std::collections::BTreeSet::new(),
+            protect: false,
+            retain: false,
+        };
+        (file.urn(), record)
+    }
+
+    /// What is said of a new address for a file that is remembered as `/etc/motd`.
+    fn said(declared: &[&str], to: &str) -> Result<(), String> {
+        let mut stack = Stack::new(StackName::new("shop").unwrap(), Settings::new("."));
+        for name in declared {
+            stack.add(file(name));
+        }
+        let graph = Graph::new(stack.finish().unwrap().declarations).unwrap();
+        let known = BTreeMap::from([remembered(&file("motd"))]);
+        let may = may_become(&graph, &file("motd").urn(), &file(to).urn(), &known);
+        may.map_err(|Failed(report)| Renderer::plain(&report))
+    }
+
+    #[test]
+    fn an_address_that_nothing_declares_is_refused() {
+        let slip = said(&["motd", "message"], "mesage").unwrap_err();
+        assert!(
+            slip.contains("the program declares no `file@app-1:/etc/mesage`"),
+            "{slip}"
+        );
+        assert!(
+            slip.contains("did you mean `file@app-1:/etc/message`?"),
+            "{slip}"
+        );
+        // What it is remembered as already is no help.
+        let other = said(&["motd"], "motb").unwrap_err();
+        assert!(other.contains("declare it under that address"), "{other}");
+    }
+
+    #[test]
+    fn an_address_of_another_object_is_refused() {
+        let other = said(&["motd", "message"], "message").unwrap_err();
+        assert!(other.contains("as another object"), "{other}");
+    }
 }
