@@ -18,7 +18,8 @@ use std::sync::Arc;
 use kbz_infra::ident::{StackName, Urn};
 use kbz_infra::state::s3::{S3Disk, S3Settings};
 use kbz_infra::state::{Durability, Entry, Store};
-use wiremock::matchers::method;
+use tokio::runtime::Runtime;
+use wiremock::matchers::{header, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use moto::Moto;
@@ -79,14 +80,17 @@ fn whoever_lost_the_lock_of_a_real_server_writes_nothing_any_more() {
     next.fold().unwrap();
 }
 
-#[test]
-fn a_store_that_ignores_conditions_is_refused() {
+/// A server that takes every write that none of these answers.
+fn lenient(strict: impl IntoIterator<Item = Mock>) -> (Runtime, MockServer) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .unwrap();
     let server = runtime.block_on(async {
         let server = MockServer::start().await;
+        for mock in strict {
+            mock.mount(&server).await;
+        }
         let written = ResponseTemplate::new(200).insert_header("ETag", "\"1\"");
         Mock::given(method("PUT"))
             .respond_with(written)
@@ -103,10 +107,40 @@ fn a_store_that_ignores_conditions_is_refused() {
             .await;
         server
     });
+    (runtime, server)
+}
+
+/// What is said of a store that cannot hold a lock; what was tried on it is taken away.
+fn refusal(runtime: &Runtime, server: &MockServer) -> String {
     let refused = store(&server.uri()).lock().unwrap_err();
     let said = kbz_infra::diag::error_chain(&refused);
-    assert!(said.contains("ignores conditions of a write"), "{said}");
     assert!(!said.contains("canary"), "{said}");
+    let asked = runtime.block_on(server.received_requests()).unwrap();
+    let last = asked.last().map(|request| request.method.to_string());
+    let removes = ["DELETE", "POST"].map(str::to_owned);
+    assert!(last.is_some_and(|last| removes.contains(&last)), "{said}");
+    said
+}
+
+#[test]
+fn a_store_that_ignores_conditions_is_refused() {
+    let (runtime, server) = lenient([]);
+    let said = refusal(&runtime, &server);
+    assert!(said.contains("ignores conditions of a write"), "{said}");
+    assert!(said.contains("(If-None-Match)"), "{said}");
+}
+
+#[test]
+fn a_store_that_replaces_what_has_changed_is_refused() {
+    let made = || Mock::given(method("PUT")).and(header("If-None-Match", "*"));
+    let once = made()
+        .respond_with(ResponseTemplate::new(200).insert_header("ETag", "\"1\""))
+        .up_to_n_times(1);
+    let again = made().respond_with(ResponseTemplate::new(412));
+    let (runtime, server) = lenient([once, again]);
+    let said = refusal(&runtime, &server);
+    assert!(said.contains("ignores conditions of a write"), "{said}");
+    assert!(said.contains("(If-Match)"), "{said}");
 }
 
 #[test]

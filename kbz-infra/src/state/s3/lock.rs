@@ -100,14 +100,29 @@ pub(super) fn probe(objects: &Objects, directory: &Path) -> io::Result<()> {
     let name = format!("probe-{}-{}", holder.pid, holder.started.as_nanosecond());
     let key = Key::of(&directory.join(name));
     objects.create(&key, b"first")?;
-    let second = objects.create(&key, b"second");
+    let kept = keeps_conditions(objects, &key);
     let swept = objects.remove(&key);
-    match second {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => swept,
+    kept.and(swept)
+}
+
+/// Whether a store keeps both conditions of a lock, tried on an object that is there: it is made
+/// by nobody else, and replaced by nobody who has not seen it as it is.
+fn keeps_conditions(objects: &Objects, key: &Key) -> io::Result<()> {
+    let first = objects.seen(key);
+    let first = first.ok_or_else(|| io::Error::other("this store tells no version"))?;
+    refused(objects.create(key, b"second"), "If-None-Match")?;
+    objects.replace(key, b"second")?;
+    refused(objects.replace_version(key, first, b"third"), "If-Match")
+}
+
+/// Whether a write was refused for its condition, as it had to be.
+fn refused(written: io::Result<()>, condition: &str) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
-        Ok(()) => Err(io::Error::other(
-            "this store ignores conditions of a write (If-None-Match), so two runs could hold its \
+        Ok(()) => Err(io::Error::other(format!(
+            "this store ignores conditions of a write ({condition}), so two runs could hold its \
              lock: take another store, or keep the state in a folder",
-        )),
+        ))),
     }
 }

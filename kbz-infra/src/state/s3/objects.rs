@@ -108,6 +108,22 @@ impl Objects {
         self.put(key, bytes, mode)
     }
 
+    /// Which version of an object was seen last.
+    pub(super) fn seen(&self, key: &Key) -> Option<UpdateVersion> {
+        self.known().get(key).cloned().flatten()
+    }
+
+    /// Replaces an object that is still of this version; an error of the kind `AlreadyExists`
+    /// where it is of another.
+    pub(super) fn replace_version(
+        &self,
+        key: &Key,
+        version: UpdateVersion,
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        self.put(key, bytes, PutMode::Update(version))
+    }
+
     fn put(&self, key: &Key, bytes: &[u8], mode: PutMode) -> io::Result<()> {
         let (store, location) = (Arc::clone(&self.store), self.location(key));
         let payload = PutPayload::from(bytes.to_vec());
