@@ -9,12 +9,15 @@ use crate::lint;
 use crate::plan::{Forecast, Plan};
 use crate::probe::Observation;
 use crate::resource::{Group, LeaderSearch};
+use crate::state::Holder;
 
 /// What looking at the world gave.
 pub(super) struct Looked {
     pub(super) plan: Plan,
     pub(super) observation: Observation,
     pub(super) elapsed: Duration,
+    /// Who held the state meanwhile, where it was looked at without the lock.
+    pub(super) held_by: Option<Holder>,
     /// What the plan does to writes.
     pub(super) forecast: Forecast,
     /// What stands against the order of the plan.
@@ -35,6 +38,7 @@ impl Looked {
             plan,
             observation,
             elapsed: Duration::ZERO,
+            held_by: None,
             forecast,
             proof,
         }
@@ -43,6 +47,11 @@ impl Looked {
     /// The same, seen in so much time.
     pub(super) fn taking(self, elapsed: Duration) -> Self {
         Self { elapsed, ..self }
+    }
+
+    /// The same, while somebody held the state.
+    pub(super) fn held_by(self, held_by: Option<Holder>) -> Self {
+        Self { held_by, ..self }
     }
 
     /// The same, with more to tell.

@@ -1,9 +1,12 @@
 //! The lines of a journal: each one JSON object with a sequence number and a checksum.
 //!
 //! `{"seq":7,"sum":"…","entry":{…}}` and a line feed. The checksum covers the sequence number
-//! and the entry's exact bytes. What a kill or a power failure can leave is a last line that is
-//! not whole: it is cut, and that is reported. Anything wrong *before* a good line cannot come
-//! from that, and is an error: a journal is never taken for shorter than it is.
+//! and the entry's exact bytes. What a kill leaves is a last line that does not end; a power
+//! failure may leave more, because many lines are written at once and not all are synced. Either
+//! is cut, and that is told, with whether a kill explains it. Anything wrong *before* a good line
+//! cannot come from that, and is an error: a journal is never taken for shorter than it is.
+
+use serde::Serialize;
 
 use crate::ident::Digest;
 
@@ -32,12 +35,15 @@ pub(super) struct Frame<'a> {
 }
 
 /// What was cut from the end of a journal: the remains of a write that did not finish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Cut {
     /// How many bytes were cut.
     pub bytes: u64,
     /// How many bytes remain.
     pub remain: u64,
+    /// How many lines among them had an end. A kill leaves none: the power failed, or the disk is
+    /// damaged.
+    pub lines: usize,
 }
 
 /// A journal that is broken elsewhere than at its end.
@@ -76,9 +82,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Vec<Frame<'_>>, Option<Cut>), Brok
         good += line.len();
         frames.push(frame);
     }
-    let cut = (good < bytes.len()).then(|| Cut {
-        bytes: (bytes.len() - good) as u64,
+    let rest = &bytes[good..];
+    let cut = (!rest.is_empty()).then(|| Cut {
+        bytes: rest.len() as u64,
         remain: good as u64,
+        lines: rest.split(|byte| *byte == b'\n').skip(1).count(),
     });
     Ok((frames, cut))
 }
@@ -132,6 +140,21 @@ mod tests {
             decode(&damaged).unwrap_err().to_string(),
             "line 2 is damaged, and good lines follow it"
         );
+    }
+
+    #[test]
+    fn a_cut_tells_whether_a_kill_explains_it() {
+        let first = encode(1, "{}");
+        let torn = format!("{first}{}", encode(2, "{}"));
+        let (_, cut) = decode(&torn.as_bytes()[..torn.len() - 1]).unwrap();
+        assert_eq!(cut.map(|cut| cut.lines), Some(0));
+        let damaged = format!("{first}{}{}", encode(2, "{}"), encode(3, "{}"));
+        let damaged = damaged.replace("\"entry\":{}}\n{\"seq\":2", "\"entry\":{}}\n{\"sqe\":2");
+        let damaged = damaged.replace("{\"seq\":3", "{\"sqe\":3");
+        let (frames, cut) = decode(damaged.as_bytes()).unwrap();
+        assert_eq!(frames.len(), 1);
+        let cut = cut.unwrap();
+        assert_eq!((cut.remain, cut.lines), (first.len() as u64, 2));
     }
 
     #[test]

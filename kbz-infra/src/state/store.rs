@@ -415,6 +415,11 @@ impl LockedStore {
         self.lock.predecessor()
     }
 
+    /// The remains of an unfinished write that were cut from the journal's end.
+    pub fn cut(&self) -> Option<Cut> {
+        self.cut
+    }
+
     /// Where a step of the current run is; `None` before it begins.
     pub fn step_status(&self, step: StepId) -> Option<StepStatus> {
         self.log.step_status(step)

@@ -77,7 +77,7 @@ struct Kept<'a> {
 impl Call<'_> {
     /// `drift`.
     pub(in crate::cli) async fn drift(&self, options: &DriftOptions) -> Result<ExitCode, Failed> {
-        let snapshot = self.session.recall()?.records;
+        let snapshot = self.recall()?.records;
         let meant = Chosen {
             target: options.target.clone(),
             ..Chosen::default()

@@ -114,10 +114,9 @@ impl Call<'_> {
 
     /// `state rebuild`.
     async fn state_rebuild(&self) -> Result<ExitCode, Failed> {
-        let store = self.session.store();
-        let mut store = match store.lock() {
+        let mut store = match self.locked() {
             Err(error) if error.is_damage() => {
-                let (anew, aside) = store.begin_anew()?;
+                let (anew, aside) = self.session.store().begin_anew()?;
                 for file in aside {
                     self.screen.say(&format!("kept as {}", file.display()));
                 }
@@ -156,7 +155,7 @@ impl Call<'_> {
 
     /// The right to write, while nothing of an earlier run is open.
     fn store_at_rest(&self) -> Result<LockedStore, Failed> {
-        at_rest(self.session.store().lock()?)
+        at_rest(self.locked()?)
     }
 
     /// What is remembered, here and by the marks on the hosts.

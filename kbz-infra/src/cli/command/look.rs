@@ -13,6 +13,7 @@ use crate::cli::screen::Screen;
 use crate::cli::{doctor, why};
 use crate::diag::Finding;
 use crate::plan::{Forecast, Plan};
+use crate::state::Holder;
 
 /// A plan as JSON.
 #[derive(Serialize)]
@@ -22,6 +23,8 @@ struct Previewed<'a> {
     plan: &'a Plan,
     forecast: &'a Forecast,
     warnings: Vec<&'a Finding>,
+    /// Who holds the state and is not known to be dead.
+    held_by: Option<&'a Holder>,
 }
 
 impl Call<'_> {
@@ -42,6 +45,7 @@ impl Call<'_> {
                 plan: &looked.plan,
                 forecast: &looked.forecast,
                 warnings: self.warnings(&looked),
+                held_by: looked.held_by.as_ref(),
             })?);
         } else {
             Screen::result(&self.drawn(&looked, &way, "preview", view));

@@ -18,12 +18,14 @@ use super::args::{Answer, Chosen, Common, View};
 use super::error::Failed;
 use super::looked::Looked;
 use super::preview::{self, Heading};
+use super::recovery;
 use super::rehearsal::Rehearsal;
 use super::screen::Screen;
 use super::session::Session;
 use super::way::{self, Purpose, Way};
 use crate::diag::{Finding, Report};
 use crate::plan::Request;
+use crate::state::{LockedStore, Snapshot, StoreError};
 
 pub(super) use wish::Wish;
 
@@ -63,15 +65,39 @@ impl Call<'_> {
 
     /// Finds the way, and reads and plans along it.
     async fn look(&self, chosen: &Chosen) -> Result<(Way, Looked), Failed> {
+        let recalled = self.recall()?;
         // As much is not taken apart again for a process that is about to end.
-        let remembered = ManuallyDrop::new(self.session.recall()?.records);
+        let remembered = ManuallyDrop::new(recalled.records);
         let selection = self.selection(chosen, &remembered)?;
         let way = self.way(Purpose::Look).await?;
         let looked = self
             .session
             .look(&way.interpreter, &remembered, None, Request::Up, &selection)
             .await?;
-        Ok((way, looked))
+        Ok((way, looked.held_by(recalled.held_by)))
+    }
+
+    /// What is remembered, read without the lock; that somebody has it is told.
+    fn recall(&self) -> Result<Snapshot, StoreError> {
+        let recalled = self.session.recall()?;
+        if let Some(holder) = &recalled.held_by {
+            self.screen.say(&recovery::held(holder));
+        }
+        Ok(recalled)
+    }
+
+    /// The right to write. How the state was found is told at once: it is put right by that.
+    fn locked(&self) -> Result<LockedStore, StoreError> {
+        let store = self.session.store().lock()?;
+        let told_later = store.recovery().filter(|left| !left.open.is_empty());
+        let told_later = told_later.map(|left| left.holder);
+        let predecessor = store.predecessor();
+        let predecessor = predecessor.filter(|holder| told_later.as_ref() != Some(holder));
+        let found = recovery::draw_found(predecessor, store.cut(), self.screen.style);
+        if !found.is_empty() {
+            self.screen.say(found.trim_end());
+        }
+        Ok(store)
     }
 
     fn heading(&self, looked: &Looked, way: &Way, command: &str) -> Heading {
