@@ -112,8 +112,13 @@ impl Planner<'_> {
         draft: &Draft,
     ) -> Result<Change, Problem> {
         let fields = &node.options.replace_on_changes;
+        // A group of entries stands for each of them.
+        let is_named = |name: &String| {
+            let group = name.split_once('.').map(|(group, _)| group);
+            fields.contains(name) || group.is_some_and(|group| fields.contains(group))
+        };
         let named = |reason: &Reason| match reason {
-            Reason::Field { name, .. } | Reason::SecretField { name } => fields.contains(name),
+            Reason::Field { name, .. } | Reason::SecretField { name } => is_named(name),
             Reason::Content => fields.contains("content"),
             _ => false,
         };

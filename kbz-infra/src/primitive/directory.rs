@@ -33,7 +33,7 @@ use crate::effect::{Action, Effect, Owner};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{self, Entries, Filesystem, PathReading, Probe, Site};
 use crate::resource::{
-    Change, Claim, Context, Detail, Impact, Op, PlanError, Planned, Reason, Resource,
+    Change, Claim, Context, Detail, FieldNames, Impact, Op, PlanError, Planned, Reason, Resource,
 };
 
 /// A directory of a host.
@@ -261,6 +261,10 @@ impl Resource for Directory {
                 Impact::None
             },
         }
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&["mode", "owner", "type"]))
     }
 
     fn summary(&self) -> String {

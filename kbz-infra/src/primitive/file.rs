@@ -19,7 +19,8 @@ use crate::effect::{Action, Effect, Owner, PreImage};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{self, FileReading, ImageUser, Node, Ownership, PathReading, Probe, Site};
 use crate::resource::{
-    Change, Claim, Content, Context, Detail, Impact, Op, PlanError, Planned, Reason, Resource,
+    Change, Claim, Content, Context, Detail, FieldNames, Impact, Op, PlanError, Planned, Reason,
+    Resource,
 };
 use crate::secret::Text;
 
@@ -257,6 +258,16 @@ impl Resource for File {
             )],
             impact: Impact::None,
         }
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&[
+            "content",
+            "mode",
+            "owner",
+            "immutable",
+            "type",
+        ]))
     }
 
     fn summary(&self) -> String {

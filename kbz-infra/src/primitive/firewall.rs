@@ -30,7 +30,7 @@ use crate::ident::{Digest, HostName, Urn};
 use crate::model::{FirewallRule as Rule, Protocol};
 use crate::probe::{self, FirewallReading, Probe, Site};
 use crate::resource::{
-    Change, Claim, Context, Detail, Impact, Op, PlanError, Planned, Reason, Resource,
+    Change, Claim, Context, Detail, FieldNames, Impact, Op, PlanError, Planned, Reason, Resource,
 };
 
 /// Traffic that a host lets in.
@@ -138,6 +138,10 @@ impl Resource for FirewallRule {
         }
     }
 
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&[]))
+    }
+
     fn summary(&self) -> String {
         "let in".to_owned()
     }
@@ -237,6 +241,10 @@ impl Resource for Firewall {
 
     fn removal(&self) -> Removal {
         Removal::default()
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&["lets in", "state"]))
     }
 
     fn summary(&self) -> String {

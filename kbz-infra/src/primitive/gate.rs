@@ -30,7 +30,9 @@ use crate::effect::Removal;
 use crate::effect::{Action, Effect, Gate};
 use crate::ident::{Digest, Urn};
 use crate::probe::Probe;
-use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Resource};
+use crate::resource::{
+    Change, Context, FieldNames, Impact, Op, PlanError, Planned, Reason, Resource,
+};
 
 /// A gate in the graph.
 #[derive(Debug, Clone)]
@@ -111,6 +113,10 @@ impl Resource for ClusterGate {
 
     fn removal(&self) -> Removal {
         Removal::default()
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&[]))
     }
 
     fn summary(&self) -> String {

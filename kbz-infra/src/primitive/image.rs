@@ -42,7 +42,9 @@ use crate::effect::{Action, Effect};
 use crate::ident::{Digest, HostName, Urn};
 use crate::model::BuildContext;
 use crate::probe::{ImageReading, ImageTag, ImageUser, Probe, Site};
-use crate::resource::{Change, Claim, Context, Impact, Op, PlanError, Planned, Reason, Resource};
+use crate::resource::{
+    Change, Claim, Context, FieldNames, Impact, Op, PlanError, Planned, Reason, Resource,
+};
 
 /// An image in the Docker engine of one host.
 #[derive(Debug, Clone)]
@@ -161,6 +163,10 @@ impl Resource for Image {
         }
     }
 
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&[]))
+    }
+
     fn summary(&self) -> String {
         "in the host's engine".to_owned()
     }
@@ -252,6 +258,10 @@ impl Resource for ImageBuild {
     fn removal(&self) -> Removal {
         // What is left on the operator's machine is a cache that `docker image prune` knows.
         Removal::default()
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&[]))
     }
 
     fn summary(&self) -> String {

@@ -19,7 +19,9 @@ use crate::effect::Removal;
 use crate::effect::{Action, Effect};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Drain, Probe, Site};
-use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Resource};
+use crate::resource::{
+    Change, Context, FieldNames, Impact, Op, PlanError, Planned, Reason, Resource,
+};
 
 /// An HAProxy in service.
 #[derive(Debug, Clone)]
@@ -77,6 +79,10 @@ impl Resource for InService {
 
     fn removal(&self) -> Removal {
         Removal::default()
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&["health checks"]))
     }
 
     fn summary(&self) -> String {

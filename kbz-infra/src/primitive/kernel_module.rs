@@ -19,7 +19,7 @@ use crate::effect::Removal;
 use crate::effect::{Action, Effect};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Module, Probe, Site};
-use crate::resource::{Context, PlanError, Planned, Reason, Resource};
+use crate::resource::{Context, FieldNames, PlanError, Planned, Reason, Resource};
 
 /// A kernel module that is loaded.
 #[derive(Debug, Clone)]
@@ -86,6 +86,16 @@ impl Resource for KernelModule {
 
     fn removal(&self) -> Removal {
         self.file().removal()
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&[
+            "state",
+            "content",
+            "mode",
+            "owner",
+            "immutable",
+        ]))
     }
 
     fn summary(&self) -> String {

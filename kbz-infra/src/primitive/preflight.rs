@@ -23,7 +23,7 @@ use super::version;
 use crate::effect::Removal;
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Facts, FactsReading, Filesystem, FilesystemReading, Probe, Site};
-use crate::resource::{Context, PlanError, Planned, Resource};
+use crate::resource::{Context, FieldNames, PlanError, Planned, Resource};
 
 /// Facts of a host that must hold.
 #[derive(Debug, Clone)]
@@ -165,6 +165,10 @@ impl Resource for Preflight {
 
     fn removal(&self) -> Removal {
         Removal::default()
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&[]))
     }
 
     fn summary(&self) -> String {

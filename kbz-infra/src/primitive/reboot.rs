@@ -18,7 +18,9 @@ use crate::effect::Removal;
 use crate::effect::{Action, Effect};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Boot, Probe, Site};
-use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Resource};
+use crate::resource::{
+    Change, Context, FieldNames, Impact, Op, PlanError, Planned, Reason, Resource,
+};
 
 /// A host that starts anew when its packages ask for it.
 #[derive(Debug, Clone)]
@@ -68,6 +70,10 @@ impl Resource for Reboot {
 
     fn removal(&self) -> Removal {
         Removal::default()
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&["reboot required"]))
     }
 
     fn summary(&self) -> String {

@@ -20,7 +20,7 @@ use super::File;
 use crate::effect::Removal;
 use crate::ident::{HostName, Urn};
 use crate::probe::Probe;
-use crate::resource::{Claim, Context, PlanError, Planned, Resource};
+use crate::resource::{Claim, Context, FieldNames, PlanError, Planned, Resource};
 
 /// The name servers of a host.
 #[derive(Debug, Clone)]
@@ -82,6 +82,10 @@ impl Resource for Resolver {
     fn removal(&self) -> Removal {
         // A host without name servers is worse than one that keeps ours.
         Removal::default()
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        self.file().field_names()
     }
 
     fn summary(&self) -> String {

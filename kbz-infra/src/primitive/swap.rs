@@ -17,7 +17,9 @@ use crate::effect::Removal;
 use crate::effect::{Action, Effect};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Probe, Site, Swap};
-use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Resource};
+use crate::resource::{
+    Change, Context, FieldNames, Impact, Op, PlanError, Planned, Reason, Resource,
+};
 
 /// A host without swap.
 #[derive(Debug, Clone)]
@@ -61,6 +63,10 @@ impl Resource for SwapOff {
 
     fn removal(&self) -> Removal {
         Removal::default()
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&["in use"]))
     }
 
     fn summary(&self) -> String {

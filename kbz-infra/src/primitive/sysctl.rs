@@ -22,7 +22,7 @@ use crate::effect::Removal;
 use crate::effect::{Action, Effect};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Probe, Site, SysctlValue};
-use crate::resource::{Context, PlanError, Planned, Reason, Resource};
+use crate::resource::{Context, FieldNames, PlanError, Planned, Reason, Resource};
 
 /// A kernel parameter.
 #[derive(Debug, Clone)]
@@ -118,6 +118,16 @@ impl Resource for Sysctl {
 
     fn removal(&self) -> Removal {
         self.file().removal()
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&[
+            "value",
+            "content",
+            "mode",
+            "owner",
+            "immutable",
+        ]))
     }
 
     fn summary(&self) -> String {

@@ -20,7 +20,9 @@ use crate::effect::Removal;
 use crate::effect::{Action, Effect, UnitVerb};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Probe, Site, Stamp, Unit, UnitReading};
-use crate::resource::{Change, Claim, Context, Impact, Op, PlanError, Planned, Reason, Resource};
+use crate::resource::{
+    Change, Claim, Context, FieldNames, Impact, Op, PlanError, Planned, Reason, Resource,
+};
 use crate::secret::KeyedHash;
 
 /// The state of a systemd unit.
@@ -297,6 +299,10 @@ impl Resource for SystemdUnit {
                 Impact::ServiceEnds
             },
         }
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&[Reason::STATE, ENABLED, "systemd knows"]))
     }
 
     fn summary(&self) -> String {

@@ -12,6 +12,7 @@ mod declare;
 mod environment;
 mod error;
 mod expand;
+mod fields;
 mod handle;
 mod input;
 mod inventory;

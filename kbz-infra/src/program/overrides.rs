@@ -7,7 +7,8 @@
 //!
 //! says that in the environment `lab` the field `value` of this object stays as it is, as long as
 //! it is found to be `60`. `drift --adopt` writes the file as a whole; entries may be taken out by
-//! hand. An entry of an object that the program does not declare is a mistake.
+//! hand. An entry of an object that the program does not declare is a mistake, and so is a field that
+//! the object does not have.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,6 +18,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::InputErrors;
+use super::fields;
 use super::input::{Faults, name_of, read};
 use crate::diag::{Finding, SourceLocation, SourceText};
 use crate::graph::Graph;
@@ -90,6 +92,23 @@ impl Overrides {
     pub fn applied(&self, environment: &str, graph: Graph) -> Result<Graph, InputErrors> {
         let adopted = self.of(environment);
         let mut faults = Faults::default();
+        for (urn, kept) in &adopted {
+            let Some(node) = graph.node(urn) else {
+                continue;
+            };
+            for field in kept.keys() {
+                let Some(help) = fields::of(&*node.resource, field) else {
+                    continue;
+                };
+                let what = format!("`{urn}` has no field `{field}`");
+                let finding = Finding::error("kbz::overrides::unknown-field", what).help(help);
+                let place = self.places.get(&(environment.to_owned(), urn.clone()));
+                faults.push(match place {
+                    Some(place) => finding.label(place.clone(), "one of its fields here"),
+                    None => finding,
+                });
+            }
+        }
         for urn in adopted.keys().filter(|urn| graph.node(urn).is_none()) {
             let what = format!("`{urn}` is overridden, and not declared in `{environment}`");
             let place = self.places.get(&(environment.to_owned(), urn.clone()));

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::error::{ProgramError, Result};
 use super::expand::expand;
+use super::fields;
 use super::scope::{Declarable, Declared};
 use super::settings::Settings;
 use super::{Credentials, Handle, Host, Inventory, Versions};
@@ -206,7 +207,9 @@ impl Stack {
 
     /// Ends the program: expands all components.
     pub fn finish(self) -> Result<Program> {
-        let expanded = expand(&self.settings, &self.declared);
+        let mut expanded = expand(&self.settings, &self.declared);
+        let unknown = fields::unknown(&expanded.resources);
+        expanded.findings.extend(unknown);
         if !expanded.findings.is_empty() {
             let mut report = Report::new();
             for finding in expanded.findings {

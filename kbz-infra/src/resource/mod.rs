@@ -8,6 +8,7 @@ mod claim;
 mod content;
 mod context;
 mod describe;
+mod fields;
 mod group;
 mod options;
 mod timing;
@@ -19,6 +20,7 @@ pub use claim::{Claim, Endpoint, Fitness, FitnessCheck, Limit, RunningContainer}
 pub use content::Content;
 pub use context::{Blocked, Context, PlanError, Upstream};
 pub use describe::{Describe, Difference, Field, FieldChange};
+pub use fields::FieldNames;
 pub use group::{Drain, Group, Leadership};
 pub use options::{GroupName, Options};
 pub use timing::{LeaderSearch, LeaderTiming};
@@ -44,6 +46,13 @@ pub trait Resource: fmt::Debug + Send + Sync + 'static {
     /// How it is taken away again once the program no longer declares it. Recorded beside the
     /// object, so that it can be removed without the program that made it.
     fn removal(&self) -> Removal;
+
+    /// The names by which a preview shows its fields: what a program may name in
+    /// `ignore_changes` and `replace_on_changes`, and in `overrides.toml`. `None` lets it name
+    /// anything.
+    fn field_names(&self) -> Option<FieldNames> {
+        None
+    }
 
     /// The object in a few words, for the right-hand side of a preview.
     fn summary(&self) -> String;

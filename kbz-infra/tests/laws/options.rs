@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use kbz_infra::diag::Report;
 use kbz_infra::effect::{Action, Condition, Gate, Removal};
 use kbz_infra::exec::{Cancel, Limits, Run};
+use kbz_infra::graph::Graph;
 use kbz_infra::ident::{HostName, Urn};
 use kbz_infra::model::load_balancer;
 use kbz_infra::plan::{Plan, Request};
 use kbz_infra::prelude::*;
-use kbz_infra::primitive::{Container, HetznerLb, Image, PgRole};
+use kbz_infra::primitive::{Container, HetznerLb, Image, PgRole, Sysctl};
 use kbz_infra::probe::{self, Probe};
-use kbz_infra::program::{Program, Settings};
+use kbz_infra::program::{Overrides, Program, Settings};
 use kbz_infra::resource::{Context, Op, PlanError, Planned};
 use kbz_infra::sim::{Fault, Universe};
 use kbz_infra::state::Store;
@@ -349,6 +351,7 @@ impl Component for Pad {
 
     fn expand(&self, scope: &mut kbz_infra::program::Scope<'_>) -> Result<()> {
         scope.add(notes());
+        scope.add(Sysctl::on(&app(), "vm.swappiness", 1));
         Ok(())
     }
 }
@@ -435,4 +438,67 @@ fn targets_and_services_that_the_program_ignores_are_left_as_they_are_found() {
     let (mut rig, plan) = ignored(declare(&["targets.10.0.0.12", "services.5432"]), hand);
     assert_eq!(lines(&plan), ["targets.10.0.0.11  none → 10.0.0.11"]);
     rig.up(&stating(declare(&["targets.10.0.0.12", "services.5432"])));
+}
+
+#[test]
+fn a_group_of_entries_that_the_program_names_makes_the_object_anew() {
+    let declare = |ports: &'static [u16]| {
+        move |stack: &mut Stack| {
+            let entry = HetznerLb::new("entry", "private", [10, 0, 0, 10].into());
+            let entry = entry.targets([[10, 0, 0, 11].into()]);
+            let services = ports.iter().copied();
+            let entry = services.fold(entry, |entry, port| {
+                entry.service(load_balancer::Service::tcp(port, 5432))
+            });
+            stack.add(entry.replace_on_changes(["services"]));
+        }
+    };
+    let mut rig = rig();
+    rig.up(&stating(declare(&[5432])));
+    let plan = rig.plan(&stating(declare(&[5432, 5433])));
+    assert_eq!(ops(&plan), [Op::Replace], "{}", shown(&plan));
+}
+
+#[test]
+fn an_entry_of_a_group_may_be_named() {
+    let named = ["env.MODE", "env", "labels.kbz.tier", "state"];
+    let container = Container::on(&app(), "api", "kbz/api:1");
+    let mut stack = Stack::new(stack(), Settings::new("."));
+    stack.add(container.ignore_changes(named));
+    assert!(stack.finish().is_ok());
+}
+
+#[test]
+fn a_misspelt_field_of_an_override_is_told_with_its_place() {
+    let program = stating(|stack| drop(stack.add(notes())));
+    let graph = || Graph::new(program.declarations.clone()).unwrap();
+    let applied = |field: &str| {
+        let text = format!("[lab.\"file@app-1:/etc/notes\"]\n{field} = \"0600\"\n");
+        let overrides = Overrides::parse("overrides.toml", &text).unwrap();
+        overrides.applied("lab", graph())
+    };
+    assert!(applied("mode").is_ok());
+    let report = Report::from(applied("moed").unwrap_err());
+    let finding = &report.findings()[0];
+    assert_eq!(
+        finding.message,
+        "`file@app-1:/etc/notes` has no field `moed`"
+    );
+    assert_eq!(finding.help.as_deref(), Some("did you mean `mode`?"));
+    assert_eq!(finding.labels[0].location.to_string(), "overrides.toml:1:6");
+}
+
+#[test]
+fn what_is_said_of_a_component_names_a_field_of_one_of_its_parts() {
+    let said = |field: &str| {
+        let mut stack = Stack::new(stack(), Settings::new("."));
+        stack.add(Pad.ignore_changes([field]));
+        stack.finish().map_err(|error| error.0)
+    };
+    assert!(said("mode").is_ok());
+    assert!(said("value").is_ok());
+    let report = said("vlaue").unwrap_err();
+    let finding = &report.findings()[0];
+    assert_eq!(finding.code.to_string(), "kbz::options::unknown-field");
+    assert_eq!(finding.help.as_deref(), Some("did you mean `value`?"));
 }

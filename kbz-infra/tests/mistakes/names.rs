@@ -106,3 +106,22 @@ fn the_superuser_for_diagnostics() {
         Ok(())
     });
 }
+
+#[test]
+fn fields_that_nothing_has() {
+    let code = "kbz::options::unknown-field";
+    refused("fields-that-nothing-has", &[code], |stack| {
+        let host = HostName::new("haproxy-01")?;
+        stack.add(
+            File::on(&host, "/etc/motd")
+                .content("hello\n")
+                .ignore_changes(["contnet"]),
+        );
+        let api = Container::on(&host, "api", "keybuzz-api:1.4.2");
+        stack.add(
+            api.replace_on_changes(["imgae"])
+                .ignore_changes(["evn.MODE"]),
+        );
+        Ok(())
+    });
+}

@@ -49,7 +49,7 @@ use crate::model::{ContainerSpec, RestartPolicy};
 use crate::primitive::SystemdUnit;
 use crate::probe::{self, ContainerReading, Facts, FactsReading, ImageTag, Probe, Site, Unit};
 use crate::resource::{
-    Change, Claim, Context, Impact, Limit, Op, PlanError, Planned, Reason, Resource,
+    Change, Claim, Context, FieldNames, Impact, Limit, Op, PlanError, Planned, Reason, Resource,
     RunningContainer,
 };
 
@@ -344,6 +344,31 @@ impl Resource for Container {
             })],
             impact: Impact::ServiceEnds,
         }
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&[
+            "image",
+            "image id",
+            "command",
+            "user",
+            "env.*",
+            "mounts.*",
+            "tmpfs.*",
+            "shm_size",
+            "ulimits.*",
+            "oom_score_adj",
+            "memory",
+            "cap_add",
+            "cap_drop",
+            "restart",
+            "stop_grace",
+            "stop_signal",
+            "logs",
+            "labels.*",
+            "uses",
+            Reason::STATE,
+        ]))
     }
 
     fn summary(&self) -> String {

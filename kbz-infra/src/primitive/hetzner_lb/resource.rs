@@ -13,7 +13,7 @@ use crate::model::load_balancer::{
 };
 use crate::probe::{LoadBalancer, Probe, Site};
 use crate::resource::{
-    Change, Claim, Context, Endpoint, Impact, Op, PlanError, Planned, Reason, Resource,
+    Change, Claim, Context, Endpoint, FieldNames, Impact, Op, PlanError, Planned, Reason, Resource,
 };
 
 /// A Hetzner load balancer.
@@ -316,6 +316,21 @@ impl Resource for HetznerLb {
             effects: vec![Effect::new(Site::Hetzner, delete)],
             impact: Impact::ServiceEnds,
         }
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&[
+            "type",
+            "location",
+            "network",
+            "public",
+            "algorithm",
+            "delete protection",
+            "targets.*",
+            "services.*",
+            "labels.*",
+            "number",
+        ]))
     }
 
     fn summary(&self) -> String {

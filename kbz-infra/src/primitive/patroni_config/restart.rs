@@ -26,7 +26,9 @@ use super::parameters::{ImpactClass, RestartParameters};
 use crate::effect::{Action, Effect, Impact, Removal};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Cluster, Path, PathReading, Probe, Site};
-use crate::resource::{Change, Content, Context, Op, PlanError, Planned, Reason, Resource};
+use crate::resource::{
+    Change, Content, Context, FieldNames, Op, PlanError, Planned, Reason, Resource,
+};
 
 /// A member of a Patroni cluster whose parameters are all in effect.
 #[derive(Debug, Clone)]
@@ -248,6 +250,10 @@ impl Resource for MemberRestart {
 
     fn removal(&self) -> Removal {
         Removal::default()
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&["pending restart"]))
     }
 
     fn summary(&self) -> String {

@@ -28,7 +28,9 @@ use crate::effect::Removal;
 use crate::effect::{Action, DatabaseGoal, Effect};
 use crate::ident::{Digest, Urn};
 use crate::probe::{Database, DatabaseReading, PgAccess, Probe, Site};
-use crate::resource::{Change, Claim, Context, Impact, Op, PlanError, Planned, Reason, Resource};
+use crate::resource::{
+    Change, Claim, Context, FieldNames, Impact, Op, PlanError, Planned, Reason, Resource,
+};
 
 /// A database of a PostgreSQL cluster.
 #[derive(Debug, Clone)]
@@ -202,6 +204,10 @@ impl Resource for PgDatabase {
             )],
             impact: Impact::DataLoss,
         }
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&["owner", "encoding", "public_connect"]))
     }
 
     fn summary(&self) -> String {

@@ -29,7 +29,9 @@ use crate::effect::{Action, Effect};
 use crate::ident::{Digest, Urn};
 use crate::primitive::version;
 use crate::probe::{Extension, ExtensionReading, PgAccess, Probe, Site};
-use crate::resource::{Change, Context, Impact, Op, PlanError, Planned, Reason, Resource};
+use crate::resource::{
+    Change, Context, FieldNames, Impact, Op, PlanError, Planned, Reason, Resource,
+};
 
 /// An extension in a database.
 #[derive(Debug, Clone)]
@@ -128,6 +130,10 @@ impl Resource for PgExtension {
             effects: vec![Effect::new(self.site.clone(), drop)],
             impact: Impact::ServiceEnds,
         }
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&["version"]))
     }
 
     fn summary(&self) -> String {

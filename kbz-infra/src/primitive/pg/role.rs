@@ -28,7 +28,9 @@ use crate::effect::Removal;
 use crate::effect::{Action, Effect, RoleGoal};
 use crate::ident::{Digest, Urn};
 use crate::probe::{PgAccess, Probe, Role, RoleReading, Site};
-use crate::resource::{Change, Claim, Context, Impact, Op, PlanError, Planned, Reason, Resource};
+use crate::resource::{
+    Change, Claim, Context, FieldNames, Impact, Op, PlanError, Planned, Reason, Resource,
+};
 use crate::secret::{Form, SecretRef};
 
 /// A role of a PostgreSQL cluster.
@@ -292,6 +294,18 @@ impl Resource for PgRole {
             )],
             impact: Impact::ServiceEnds,
         }
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(FieldNames(&[
+            "login",
+            "superuser",
+            "replication",
+            "createdb",
+            "createrole",
+            "member_of",
+            "password",
+        ]))
     }
 
     fn summary(&self) -> String {
