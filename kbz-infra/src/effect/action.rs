@@ -78,6 +78,7 @@ impl Effect {
             | A::SetDatabase(_)
             | A::DropDatabase { .. }
             | A::SetExtension { .. }
+            | A::ResetParameters { .. }
             | A::DropExtension { .. }
             | A::PatchDcs { .. }
             | A::Switchover { .. }
@@ -258,6 +259,11 @@ pub enum Action {
     DropDatabase {
         /// The database's name.
         name: String,
+    },
+    /// Takes back what `ALTER SYSTEM` has set on one server, which then reads its files again.
+    ResetParameters {
+        /// Which parameters; without any, all of them.
+        names: BTreeSet<String>,
     },
     /// Installs or updates an extension.
     SetExtension {

@@ -60,6 +60,7 @@ impl Action {
             | Self::SetDatabase(_)
             | Self::DropDatabase { .. }
             | Self::SetExtension { .. }
+            | Self::ResetParameters { .. }
             | Self::DropExtension { .. }
             | Self::PatchDcs { .. }
             | Self::Switchover { .. }

@@ -77,6 +77,7 @@ impl Effect {
             Action::DropRole { name } => Deed::new("role", name, "dropped"),
             Action::SetDatabase(goal) => Deed::new("database", &goal.name, "set"),
             Action::DropDatabase { name } => Deed::new("database", name, "dropped"),
+            Action::ResetParameters { .. } => Deed::new("parameters", "", "reset"),
             Action::SetExtension { name, .. } => Deed::new("extension", name, "installed"),
             Action::DropExtension { name, .. } => Deed::new("extension", name, "dropped"),
             Action::PatchDcs { .. } => Deed::new("dynamic configuration", "", "patched"),

@@ -8,9 +8,10 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::error::EffectError;
+use crate::ident::Digest;
 use crate::probe::{
-    ClusterReading, ContainerReading, LoadBalancerReading, MemberRole, Probe, RaftAccess, Reading,
-    Site,
+    ClusterReading, ContainerReading, LoadBalancerReading, MemberRole, PathReading, Probe,
+    RaftAccess, Reading, Site,
 };
 
 /// Waits until a condition holds.
@@ -48,6 +49,11 @@ pub enum Condition {
     Absent,
     /// A unit or a container runs.
     Running,
+    /// A file has this content.
+    Content {
+        /// The digest of it.
+        digest: Digest,
+    },
     /// The database answers.
     RoleExists,
     /// A load balancer hands connections on: each of its services has targets that its health
@@ -94,6 +100,14 @@ impl Gate {
             }
             (Condition::TargetDrained { target }, Reading::LoadBalancer(balancer)) => {
                 target_drained(balancer, *target)
+            }
+            (Condition::Content { digest }, Reading::Path(PathReading::File(found)))
+                if found.digest == *digest =>
+            {
+                Ok(())
+            }
+            (Condition::Content { .. }, Reading::Path(_)) => {
+                Err(Waiting(format!("{} to be written", self.probe)))
             }
             (Condition::Present, reading) if !reading.is_absent() => Ok(()),
             (Condition::Present, _) => Err(Waiting(format!("{} to be there", self.probe))),
@@ -142,6 +156,7 @@ impl Condition {
             Self::Present | Self::Absent | Self::Running => {
                 "make it so, or change the condition in the program, and run it again"
             }
+            Self::Content { .. } => "look at the log of who writes the file, and run it again",
             Self::TargetDrained { .. } => {
                 "`doctor` shows what the health checks find: another target has to be well before \
                  this one goes. Put that right and run it again, which also puts this one back \

@@ -163,18 +163,21 @@ impl Attempt<'_> {
     /// any attempt may have done it all the same.
     async fn insist(&self, effects: Range<usize>) -> (usize, Option<(Failure, bool)>) {
         let (mut next, mut retry, mut pause) = (effects.start, 0, FIRST_PAUSE);
-        let (mut doubt, mut since) = (false, Instant::now());
+        let (mut doubt, mut unasked_since) = (false, None);
         loop {
             let context = self.context(next);
             let Err(stopped) = self.carry_out(next..effects.end, &context).await else {
                 return (effects.end, None);
             };
             let Stopped { done, failure, .. } = stopped;
-            doubt |= failure.kind.leaves_doubt();
+            doubt |= !stopped.unasked && failure.kind.leaves_doubt();
             if done > 0 {
                 (next, retry, pause) = (next + done, 0, FIRST_PAUSE);
-                since = Instant::now();
             }
+            if done > 0 || !stopped.unasked {
+                unasked_since = None;
+            }
+            let since = unasked_since.get_or_insert_with(Instant::now);
             let wait = if stopped.unasked && since.elapsed() < PATIENCE {
                 context.progress.say("no connection yet");
                 SOON

@@ -174,12 +174,13 @@ async fn ask(
     questions: Arc<Questions>,
 ) -> (SiteReadings, Duration) {
     let begun = Instant::now();
+    let mut unasked_since = None;
     loop {
         let readings = interpreter.read(questions.site(), questions.asked()).await;
-        let elapsed = begun.elapsed();
-        let again = matches!(&readings, Err(outage) if outage.unasked) && elapsed < PATIENCE;
-        if !again {
-            return (readings, elapsed);
+        let unasked = matches!(&readings, Err(outage) if outage.unasked);
+        let since = unasked_since.get_or_insert_with(Instant::now);
+        if !unasked || since.elapsed() >= PATIENCE {
+            return (readings, begun.elapsed());
         }
         tokio::time::sleep(PAUSE).await;
     }

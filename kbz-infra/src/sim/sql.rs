@@ -190,6 +190,8 @@ impl Sql {
                 self.databases.remove(name);
                 Ok(())
             }
+            // Nobody sets any in the model but its cluster's configuration.
+            Action::ResetParameters { .. } => Ok(()),
             Action::SetExtension {
                 database,
                 name,

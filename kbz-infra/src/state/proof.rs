@@ -203,6 +203,7 @@ fn trace(action: &Action, vault: &Vault) -> Option<Trace> {
         | Action::RenewLease { .. }
         | Action::GiveLeaseBack { .. }
         | Action::RestartMember { .. }
+        | Action::ResetParameters { .. }
         | Action::Gate(_) => None,
     }
 }

@@ -18,7 +18,7 @@ fn is_path(word: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     word.chars().all(plain)
         && !word.starts_with(['/', '.'])
-        && (word.contains('/') || word.ends_with(".rs"))
+        && (word.contains('/') || Path::new(word).extension().is_some_and(|kind| kind == "rs"))
 }
 
 #[test]

@@ -14,15 +14,25 @@ struct Hand {
     check: (&'static str, &'static str),
 }
 
-fn hands(operator: &Operator) -> Vec<Hand> {
-    let replicas = operator.replicas();
-    let hand = |kind, host: &str, script, seen, check| Hand {
+fn hand(
+    kind: &'static str,
+    host: &str,
+    script: &'static str,
+    seen: &'static [&'static str],
+    check: (&'static str, &'static str),
+) -> Hand {
+    Hand {
         kind,
         host: host.to_owned(),
         script,
         seen,
         check,
-    };
+    }
+}
+
+/// Hands on what hosts have themselves.
+fn on_hosts(operator: &Operator) -> Vec<Hand> {
+    let replicas = operator.replicas();
     vec![
         hand(
             "file",
@@ -75,6 +85,20 @@ fn hands(operator: &Operator) -> Vec<Hand> {
             ),
         ),
         hand(
+            "firewall rule",
+            replicas[0],
+            "ufw delete allow from 10.0.0.0/24 to any port 8008 proto tcp",
+            &["+ firewall-rule 8008/tcp from 10.0.0.0/24"],
+            ("ufw status | grep -c '8008/tcp.*10.0.0.0/24'", "1"),
+        ),
+    ]
+}
+
+/// Hands on the database and its servers.
+fn on_servers(operator: &Operator) -> Vec<Hand> {
+    let replicas = operator.replicas();
+    vec![
+        hand(
             "rules of access",
             replicas[0],
             "echo 'host all all 0.0.0.0/0 trust' >> /opt/keybuzz/postgres/data/17/pg_hba.conf; \
@@ -95,7 +119,7 @@ fn hands(operator: &Operator) -> Vec<Hand> {
             &operator.leader(),
             "docker exec patroni psql -U postgres -qc \"ALTER SYSTEM SET work_mem = '9MB'\" \
              -c 'SELECT pg_reload_conf()'",
-            &["work_mem  '9MB' (ALTER SYSTEM) → not set there"],
+            &["parameters.work_mem  '9MB' (ALTER SYSTEM) → not set there"],
             (
                 "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1; \
                  docker exec patroni psql -U postgres -AtXqc 'SHOW work_mem' | grep -qx 9MB || break; \
@@ -103,13 +127,6 @@ fn hands(operator: &Operator) -> Vec<Hand> {
                  \"SELECT count(*) FROM pg_settings WHERE sourcefile LIKE '%auto.conf'\"",
                 "0",
             ),
-        ),
-        hand(
-            "firewall rule",
-            replicas[0],
-            "ufw delete allow from 10.0.0.0/24 to any port 8008 proto tcp",
-            &["+ firewall-rule 8008/tcp from 10.0.0.0/24"],
-            ("ufw status | grep -c '8008/tcp.*10.0.0.0/24'", "1"),
         ),
         hand(
             "role, an attribute",
@@ -138,7 +155,8 @@ fn hands(operator: &Operator) -> Vec<Hand> {
 
 /// Many hands at once: one preview, one repair.
 pub(crate) fn is_seen_and_repaired(operator: &Operator) {
-    let hands = hands(operator);
+    let mut hands = on_hosts(operator);
+    hands.extend(on_servers(operator));
     for hand in &hands {
         operator.on(&hand.host, hand.script);
     }

@@ -36,11 +36,22 @@ impl PatroniCluster {
 
     /// The server of the first node that answers, on its own host.
     pub(crate) fn own_server(&self, scope: &Scope<'_>) -> Result<PgAccess> {
-        let superuser = self.secrets(scope)?.superuser();
         let nodes = self.nodes(scope);
         let v6 = nodes.first().is_some_and(|node| node.address().is_ipv6());
+        let via = nodes.iter().map(|node| node.host().clone());
+        self.loopback(via.collect(), v6, scope)
+    }
+
+    /// The server of one node, on its own host.
+    pub(super) fn server_on(&self, node: &PatroniNode, scope: &Scope<'_>) -> Result<PgAccess> {
+        let via = vec![node.host().clone()];
+        self.loopback(via, node.address().is_ipv6(), scope)
+    }
+
+    fn loopback(&self, via: Vec<HostName>, v6: bool, scope: &Scope<'_>) -> Result<PgAccess> {
+        let superuser = self.secrets(scope)?.superuser();
         Ok(PgAccess {
-            via: nodes.iter().map(|node| node.host().clone()).collect(),
+            via,
             address: if v6 { "::1" } else { "127.0.0.1" }.to_owned(),
             port: self.ports.postgres,
             user: superuser.user,

@@ -1,5 +1,7 @@
 //! Changes of roles, databases and extensions. Done twice, each is as done once.
 
+use std::collections::BTreeSet;
+
 use super::connection::{COMMON, Connection, SqlError, connect, limited};
 use super::statements;
 use crate::effect::{Action, DatabaseGoal, RoleGoal};
@@ -24,6 +26,7 @@ pub(in crate::host) async fn run(
         Action::DropRole { name } => server.say(COMMON, &statements::drop_role(name)).await,
         Action::SetDatabase(goal) => server.set_database(goal).await,
         Action::DropDatabase { name } => server.say(COMMON, &statements::drop_database(name)).await,
+        Action::ResetParameters { names } => server.reset(names).await,
         Action::SetExtension {
             database,
             name,
@@ -78,6 +81,15 @@ impl Server<'_> {
         );
         limited(connection.client.batch_execute(statements::UNLOGGED)).await?;
         limited(connection.client.batch_execute(&statement)).await
+    }
+
+    /// Each statement by itself: `ALTER SYSTEM` runs in no transaction.
+    async fn reset(&self, names: &BTreeSet<String>) -> Result<(), SqlError> {
+        let connection = self.connect(COMMON).await?;
+        for statement in statements::reset(names) {
+            limited(connection.client.batch_execute(&statement)).await?;
+        }
+        Ok(())
     }
 
     async fn set_database(&self, goal: &DatabaseGoal) -> Result<(), SqlError> {

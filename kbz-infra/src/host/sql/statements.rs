@@ -1,5 +1,7 @@
 //! Statements as text: names quoted as names, values as literals.
 
+use std::collections::BTreeSet;
+
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 
 use crate::effect::{DatabaseGoal, RoleGoal};
@@ -105,6 +107,21 @@ pub(super) fn set_extension(name: &str, version: Option<&str>) -> String {
     }
 }
 
+/// Takes back what `ALTER SYSTEM` set of these parameters, without any of all, one statement each;
+/// the last lets the server read its files again.
+pub(super) fn reset(names: &BTreeSet<String>) -> Vec<String> {
+    let one = |name: &String| {
+        let parts = name.split('.').map(escape_identifier);
+        format!("ALTER SYSTEM RESET {}", parts.collect::<Vec<_>>().join("."))
+    };
+    let mut statements: Vec<String> = names.iter().map(one).collect();
+    if statements.is_empty() {
+        statements.push("ALTER SYSTEM RESET ALL".to_owned());
+    }
+    statements.push("SELECT pg_reload_conf()".to_owned());
+    statements
+}
+
 /// Drops an extension that nothing depends on.
 pub(super) fn drop_extension(name: &str) -> String {
     format!("DROP EXTENSION IF EXISTS {}", escape_identifier(name))
@@ -151,6 +168,22 @@ mod tests {
         );
         assert!(altered.contains("GRANT \"readers\"") && altered.contains("REVOKE \"admins\""));
         assert!(!altered.contains("\"writers\""), "{altered}");
+    }
+
+    #[test]
+    fn parameters_are_reset_one_by_one_or_all_at_once() {
+        let names = ["work_mem", "pg_stat_statements.track", "a\"b"].map(str::to_owned);
+        assert_eq!(
+            reset(&names.into()),
+            [
+                "ALTER SYSTEM RESET \"a\"\"b\"",
+                "ALTER SYSTEM RESET \"pg_stat_statements\".\"track\"",
+                "ALTER SYSTEM RESET \"work_mem\"",
+                "SELECT pg_reload_conf()",
+            ]
+        );
+        let all = reset(&BTreeSet::new());
+        assert_eq!(all, ["ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()"]);
     }
 
     #[test]

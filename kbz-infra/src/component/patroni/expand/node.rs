@@ -158,10 +158,9 @@ impl<'a> Expansion<'a> {
     fn files(&self, service: String, scope: &mut Scope<'_>) -> Result<()> {
         let folder = format!("{DATA}/{}", self.node.major());
         let starts = self.node.started_by();
-        let files = ServerFiles::on(&self.node.host, folder)
+        let server = self.cluster.server_on(self.node, scope)?;
+        let files = ServerFiles::of(&self.node.host, folder, &server, service)
             .settings(paths::CONFIG_FILE, self.settings(scope)?)
-            .owner(self.owner())
-            .reloads(service)
             .started_by(starts.clone());
         scope.add(files.after(starts));
         Ok(())
