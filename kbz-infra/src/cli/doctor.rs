@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::error::cure;
 use super::looked::Looked;
 use super::row::{Row, screen as laid_out};
 use super::screen::Screen;
 use super::session::Session;
-use crate::plan::{StuckBy, loss, searches};
+use crate::plan::{Problem, StuckBy, loss, searches};
 use crate::probe::{
     ClusterReading, LoadBalancerReading, MemberRole, Observation, PatroniAccess, Reading, Seen,
     Site, TAKING_AWAY,
@@ -65,7 +66,7 @@ pub(super) fn checks(session: &Session, looked: &Looked) -> Vec<Check> {
     checks.extend(clusters(&looked.observation));
     checks.extend(losses(session, looked));
     checks.extend(balancers(&looked.observation));
-    checks.extend(objects(session, looked));
+    checks.extend(objects(session.graph.len(), looked));
     checks.sort_by_key(|check| check.fault.is_some());
     checks
 }
@@ -251,12 +252,16 @@ fn balancers(observation: &Observation) -> Vec<Check> {
     checks
 }
 
-fn objects(session: &Session, looked: &Looked) -> Vec<Check> {
+/// What of so many declared objects is not as declared, or why nobody can say.
+fn objects(declared: usize, looked: &Looked) -> Vec<Check> {
+    if !looked.problems.is_empty() {
+        return looked.problems.iter().map(refused).collect();
+    }
     let mut checks = Vec::new();
     let kept = looked.plan.kept.len();
     checks.push(Check::well(
         "objects",
-        format!("{kept} of {} as declared", session.graph.len()),
+        format!("{kept} of {declared} as declared"),
     ));
     for step in &looked.plan.steps {
         let reasons: Vec<String> = step.reasons.iter().map(ToString::to_string).collect();
@@ -280,6 +285,17 @@ fn objects(session: &Session, looked: &Looked) -> Vec<Check> {
         ));
     }
     checks
+}
+
+/// Why there is no plan.
+fn refused(problem: &Problem) -> Check {
+    let known = cure(&problem.error);
+    Check::ill(
+        "objects",
+        problem.urn.to_string(),
+        problem.error.to_string(),
+        known.unwrap_or("nothing is planned while it lasts"),
+    )
 }
 
 /// The checks as people read them, or as JSON, one a line.
@@ -331,7 +347,9 @@ const SHOWN: usize = 8;
 mod tests {
     use super::*;
     use crate::ident::HostName;
+    use crate::lint::testkit::{GOOD, group, parsed};
     use crate::probe::{RaftAccess, RaftReading};
+    use crate::resource::PlanError;
     use crate::secret::SecretRef;
 
     fn member(number: u8) -> HostName {
@@ -380,6 +398,25 @@ mod tests {
             format!(": {}{by_hand}", fault.what)
         });
         format!("{}{}", check.text, fault.unwrap_or_default())
+    }
+
+    #[test]
+    fn what_stands_against_a_plan_is_told_with_its_cure() {
+        let plan = parsed(GOOD);
+        let urn = plan.steps[0].urn.clone();
+        let looked = Looked::new(plan, Observation::default(), &[group()], &[]);
+        let problem = Problem {
+            urn: urn.clone(),
+            declared: None,
+            error: PlanError::Refused {
+                what: "it is a member".to_owned(),
+                help: TAKING_AWAY.to_owned(),
+            },
+        };
+        let looked = looked.refused(vec![problem]);
+        let ill = Check::ill("objects", urn.to_string(), "it is a member", TAKING_AWAY);
+        assert_eq!(objects(9, &looked), [ill]);
+        assert!(looked.agreed().is_err());
     }
 
     #[test]

@@ -137,9 +137,17 @@ fn problem_finding(problem: &Problem) -> Finding {
     if let Some(place) = &problem.declared {
         finding = finding.label(SourceLocation::from(place), "declared here");
     }
-    match &problem.error {
-        PlanError::Refused { help, .. } => finding.help(help.clone()),
-        PlanError::Secret(_) => finding.help("add it to the credentials file"),
-        PlanError::Blocked(_) | PlanError::NotAsked(_) => finding,
+    match cure(&problem.error) {
+        Some(help) => finding.help(help),
+        None => finding,
+    }
+}
+
+/// What cures that no plan could be made, where something is known to.
+pub(super) fn cure(error: &PlanError) -> Option<&str> {
+    match error {
+        PlanError::Refused { help, .. } => Some(help),
+        PlanError::Secret(_) => Some("add it to the credentials file"),
+        PlanError::Blocked(_) | PlanError::NotAsked(_) => None,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::error::Failed;
 use crate::diag::Report;
 use crate::lint;
-use crate::plan::{Forecast, Plan};
+use crate::plan::{Forecast, Plan, Problem};
 use crate::probe::Observation;
 use crate::resource::{Group, LeaderSearch};
 use crate::state::Holder;
@@ -20,6 +20,8 @@ pub(super) struct Looked {
     pub(super) held_by: Option<Holder>,
     /// What the plan does to writes.
     pub(super) forecast: Forecast,
+    /// Why there is no plan; then the one here is empty.
+    pub(super) problems: Vec<Problem>,
     /// What stands against the order of the plan.
     proof: Report,
 }
@@ -40,6 +42,7 @@ impl Looked {
             elapsed: Duration::ZERO,
             held_by: None,
             forecast,
+            problems: Vec::new(),
             proof,
         }
     }
@@ -63,6 +66,19 @@ impl Looked {
     /// The same look, with a plan that changes what is remembered and nothing else.
     pub(super) fn noting(self, plan: Plan) -> Self {
         Self { plan, ..self }
+    }
+
+    /// The same, where no plan could be made.
+    pub(super) fn refused(self, problems: Vec<Problem>) -> Self {
+        Self { problems, ..self }
+    }
+
+    /// The same, if there is a plan.
+    pub(super) fn agreed(self) -> Result<Self, Failed> {
+        if self.problems.is_empty() {
+            return Ok(self);
+        }
+        Err(self.problems.into())
     }
 
     /// Whether the order of the plan is proved.

@@ -125,6 +125,25 @@ impl Session {
         request: Request,
         selection: &Selection,
     ) -> Result<Looked, Failed> {
+        let looked = self
+            .examine(interpreter, remembered, left, request, selection)
+            .await
+            .agreed()?;
+        if request == Request::Up && looked.plan.is_empty() && looked.plan.kept.is_empty() {
+            nothing_chosen(selection)?;
+        }
+        Ok(looked)
+    }
+
+    /// Reads the world and plans; what was seen is there even where no plan is.
+    pub(super) async fn examine(
+        &self,
+        interpreter: &Arc<dyn Interpreter>,
+        remembered: &BTreeMap<Urn, Record>,
+        left: Option<&Recovery>,
+        request: Request,
+        selection: &Selection,
+    ) -> Looked {
         let begun = Instant::now();
         let heard = |event| self.timings.observed(&event);
         let mut asked = probes(&self.graph, &self.hosts(), remembered);
@@ -146,12 +165,8 @@ impl Session {
         } else {
             remembered
         };
-        let looked = self.planned(&self.graph, observation, remembered, request, selection);
-        let looked = looked?.taking(elapsed).telling(unknown.findings());
-        if request == Request::Up && looked.plan.is_empty() && looked.plan.kept.is_empty() {
-            nothing_chosen(selection)?;
-        }
-        Ok(looked)
+        let looked = self.weighed(&self.graph, observation, remembered, request, selection);
+        looked.taking(elapsed).telling(unknown.findings())
     }
 
     /// What bears the stack's mark where no registry notes it.
@@ -188,12 +203,28 @@ impl Session {
         request: Request,
         selection: &Selection,
     ) -> Result<Looked, Failed> {
+        self.weighed(graph, observation, remembered, request, selection)
+            .agreed()
+    }
+
+    /// Plans from what was seen, or says what stands against a plan.
+    fn weighed(
+        &self,
+        graph: &Graph,
+        observation: Observation,
+        remembered: &BTreeMap<Urn, Record>,
+        request: Request,
+        selection: &Selection,
+    ) -> Looked {
         let begun = Instant::now();
         let planner = Planner::new(graph, &observation, &self.program.vault, remembered);
-        let plan = planner.choosing(selection).plan(request)?;
+        let (plan, problems) = match planner.choosing(selection).plan(request) {
+            Ok(plan) => (plan, Vec::new()),
+            Err(problems) => (Plan::forgetting(graph.stack(), []), problems),
+        };
         self.timings.over(Phase::Planned, begun);
         let searches = searches(graph);
-        Ok(Looked::new(plan, observation, graph.groups(), &searches))
+        Looked::new(plan, observation, graph.groups(), &searches).refused(problems)
     }
 
     /// Reads what a plan was decided from, and plans nothing: what of it still holds is done.

@@ -2,7 +2,8 @@
 //!
 //! Who is removed is no longer declared, so no gate and no switchover would come before; and the
 //! cluster would go on counting its vote: after two of five are gone, the loss of one more would
-//! end all decisions. A removed object is part of a member if objects of its kind and name are
+//! end all decisions. Whether it counts a vote that nobody can be asked about is unknown, and stands
+//! against the plan as well: it would shut a member out that may still be counted. A removed object is part of a member if objects of its kind and name are
 //! declared as parts of other members.
 
 use std::collections::BTreeMap;
@@ -10,8 +11,8 @@ use std::collections::BTreeMap;
 use super::planner::Problem;
 use crate::effect::Record;
 use crate::graph::Graph;
-use crate::ident::{HostName, Kind, Urn};
-use crate::probe::{Observation, Outage, Reading, Seen, Site, TAKING_AWAY};
+use crate::ident::{HostName, Kind};
+use crate::probe::{Observation, Reading, Seen, Site, TAKING_AWAY};
 use crate::resource::{Group, GroupName, Impact, Leadership, PlanError};
 
 /// What the members of clusters are made of, by kind and name, with the clusters.
@@ -45,74 +46,73 @@ impl<'a> Parts<'a> {
         parts
     }
 
-    /// What stands against the removal of an object: the cluster that still counts the member that
-    /// it is part of. Of a cluster that does not answer nobody knows.
-    pub(super) fn objection(
-        &self,
-        record: &Record,
-        observation: &Observation,
-    ) -> Result<Option<Problem>, Outage> {
+    /// What stands against the removal of an object: the cluster that counts the member that it is
+    /// part of, or may count it.
+    pub(super) fn objection(&self, record: &Record, observation: &Observation) -> Option<Problem> {
         let urn = &record.urn;
-        let Some(host) = urn.host() else {
-            return Ok(None);
-        };
+        let host = urn.host()?;
         if record.removal.impact < Impact::Restart {
-            return Ok(None);
+            return None;
         }
-        let clusters = self.0.get(&(urn.kind(), urn.name()));
-        for cluster in clusters.into_iter().flat_map(BTreeMap::values) {
-            if let Some(why) = cluster.still_counts(host, observation)? {
-                return Ok(Some(refused(urn, &why)));
-            }
-        }
-        Ok(None)
+        let mut clusters = self.0.get(&(urn.kind(), urn.name()))?.values();
+        let error = clusters.find_map(|cluster| cluster.objection(host, observation))?;
+        Some(Problem {
+            urn: urn.clone(),
+            declared: None,
+            error,
+        })
     }
 }
 
 impl Cluster<'_> {
-    /// Why a host that is not declared as a member is taken for one, if it is.
-    fn still_counts(
-        &self,
-        host: &HostName,
-        observation: &Observation,
-    ) -> Result<Option<String>, Outage> {
+    /// What stands against taking a host for no member, which is not declared as one.
+    fn objection(&self, host: &HostName, observation: &Observation) -> Option<PlanError> {
         let Self { group, leadership } = self;
+        let name = &group.name;
         if group.members.contains(host) {
-            return Ok(None);
+            return None;
         }
         let cluster = match observation.get(&leadership.probe) {
             Some(Seen::Read(Reading::Cluster(cluster))) => cluster,
-            Some(Seen::Unreachable(outage)) => return Err(outage.clone()),
-            Some(Seen::Read(_)) | None => return Ok(None),
+            Some(Seen::Read(_)) => return None,
+            Some(Seen::Unreachable(_)) | None => {
+                return Some(unknown(&format!("{name} does not answer"), host));
+            }
         };
-        let name = &group.name;
         let mut members = cluster.members.iter();
         if members.any(|member| member.name == host.as_str()) {
-            return Ok(Some(format!("{host} is a member of {name}")));
+            return Some(counted(&format!("{host} is a member of {name}")));
         }
-        let voters = match &leadership.probe.site {
-            Site::Patroni(access) => cluster.undeclared_voters(&access.raft),
-            _ => return Ok(None),
+        let Site::Patroni(access) = &leadership.probe.site else {
+            return None;
+        };
+        let Some(voters) = cluster.possible_voters(&access.raft) else {
+            let silence = format!("no member of {name} tells of RAFT");
+            return Some(unknown(&silence, host));
         };
         let voters: Vec<&str> = voters.into_iter().collect();
-        Ok((!voters.is_empty()).then(|| {
+        (!voters.is_empty()).then(|| {
             let voters = voters.join(", ");
-            format!("{host} was a member of {name}, whose RAFT still counts {voters}")
-        }))
+            counted(&format!(
+                "{host} was a member of {name}, whose RAFT still counts {voters}"
+            ))
+        })
     }
 }
 
-fn refused(urn: &Urn, why: &str) -> Problem {
-    let what = format!(
-        "{why}, and is no longer declared: removed here, it would get no gate and hand over to \
-         nobody, and RAFT would go on counting its vote"
-    );
-    Problem {
-        urn: urn.clone(),
-        declared: None,
-        error: PlanError::Refused {
-            what,
-            help: format!("declare it again; {TAKING_AWAY}"),
-        },
+fn counted(why: &str) -> PlanError {
+    PlanError::Refused {
+        what: format!(
+            "{why}, and is no longer declared: removed here, it would get no gate and hand over to \
+             nobody, and RAFT would go on counting its vote"
+        ),
+        help: format!("declare it again; {TAKING_AWAY}"),
+    }
+}
+
+fn unknown(silence: &str, host: &HostName) -> PlanError {
+    PlanError::Refused {
+        what: format!("{silence}, so nobody knows whether it counts {host}"),
+        help: format!("declare {host} again, or bring the cluster back first"),
     }
 }

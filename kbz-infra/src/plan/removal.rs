@@ -56,24 +56,18 @@ impl Planner<'_> {
             let users = users.get(urn).map(Vec::as_slice).unwrap_or_default();
             let record = staying.sparing(leaving[urn]);
             match self.objection(&record, parts.as_ref()) {
-                Ok(None) => self.remove_one(&record, users, request, &mut barrier, draft),
-                Ok(Some(problem)) => draft.object(problem),
-                Err(outage) => draft.stick(urn, StuckBy::Unreachable(outage)),
+                None => self.remove_one(&record, users, request, &mut barrier, draft),
+                Some(problem) => draft.object(problem),
             }
         }
     }
 
-    /// What stands against taking an object away, if it is there and would go.
-    fn objection(
-        &self,
-        record: &Record,
-        parts: Option<&Parts<'_>>,
-    ) -> Result<Option<Problem>, Outage> {
-        let goes = !record.retain && self.presence(record) == Ok(true);
-        match parts.filter(|_| goes && self.other_owner(&record.urn).is_none()) {
-            Some(parts) => parts.objection(record, self.observation),
-            None => Ok(None),
-        }
+    /// What stands against taking an object away that may be there and would go. What is left alone,
+    /// because its host does not answer, is no less a part of a member: the others would shut it out.
+    fn objection(&self, record: &Record, parts: Option<&Parts<'_>>) -> Option<Problem> {
+        let goes = !record.retain && self.presence(record) != Ok(false);
+        let parts = parts.filter(|_| goes && self.other_owner(&record.urn).is_none())?;
+        parts.objection(record, self.observation)
     }
 
     fn remove_one(

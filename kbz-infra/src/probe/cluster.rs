@@ -12,9 +12,10 @@ use crate::ident::HostName;
 pub const TAKING_AWAY: &str = "a member is taken away by hand, one after the other: hand over if it \
                                leads (`patronictl switchover`), stop it for good (`systemctl \
                                disable --now patroni-docker.service`), and let RAFT forget it, from \
-                               a member that stays: `docker exec patroni syncobj_admin -conn \
-                               STAYS:7000 -pass PASSWORD -remove GONE:7000`. `up` then removes what \
-                               is left of it";
+                               a member that stays, while a majority runs: `docker exec patroni \
+                               syncobj_admin -conn STAYS:7000 -pass PASSWORD -remove GONE:7000`. \
+                               `up` then removes what is left of it on a host where something else \
+                               is declared";
 
 /// A member's role, in Patroni's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -110,13 +111,23 @@ impl ClusterReading {
     /// The voters that RAFT counts beside those at the declared addresses, as the members tell that
     /// have a quorum.
     pub fn undeclared_voters(&self, declared: &RaftAccess) -> BTreeSet<&str> {
-        let declared = declared.endpoints();
-        let raft = self.seen_by.iter().filter_map(|(.., raft)| raft.as_ref());
-        raft.filter(|raft| raft.has_quorum)
-            .flat_map(|raft| &raft.partners)
-            .filter(|voter| !declared.contains(*voter))
-            .map(String::as_str)
-            .collect()
+        let told = self.told().filter(|raft| raft.has_quorum);
+        beside(declared, told)
+    }
+
+    /// The same for who must overlook none: where no member has a quorum, as all of them tell. `None`
+    /// where no member tells of RAFT.
+    pub fn possible_voters(&self, declared: &RaftAccess) -> Option<BTreeSet<&str>> {
+        if self.told().any(|raft| raft.has_quorum) {
+            return Some(self.undeclared_voters(declared));
+        }
+        let silent = self.told().next().is_none();
+        (!silent).then(|| beside(declared, self.told()))
+    }
+
+    /// What the members tell of RAFT.
+    fn told(&self) -> impl Iterator<Item = &RaftReading> {
+        self.seen_by.iter().filter_map(|(.., raft)| raft.as_ref())
     }
 
     /// That a member counts another number of voters than are declared, in words.
@@ -144,6 +155,18 @@ impl ClusterReading {
         };
         !self.seen_by.is_empty() && self.seen_by.iter().all(|(.., raft)| too_many(raft))
     }
+}
+
+/// The voters that are told of beside those at the declared addresses.
+fn beside<'a>(
+    declared: &RaftAccess,
+    told: impl Iterator<Item = &'a RaftReading>,
+) -> BTreeSet<&'a str> {
+    let declared = declared.endpoints();
+    told.flat_map(|raft| &raft.partners)
+        .filter(|voter| !declared.contains(*voter))
+        .map(String::as_str)
+        .collect()
 }
 
 /// The dynamic configuration (`GET /config`); `None` while the cluster has none.

@@ -9,10 +9,12 @@ use serde::Serialize;
 use super::{Call, Head, as_json};
 use crate::cli::args::{Chosen, FAILED, PENDING, View};
 use crate::cli::error::Failed;
+use crate::cli::looked::Looked;
 use crate::cli::screen::Screen;
+use crate::cli::way::{Purpose, Way};
 use crate::cli::{doctor, why};
 use crate::diag::Finding;
-use crate::plan::{Forecast, Plan};
+use crate::plan::{Forecast, Plan, Request, Selection};
 use crate::state::Holder;
 
 /// A plan as JSON.
@@ -81,9 +83,23 @@ impl Call<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Reads and plans everything; where no plan is, it is known what was seen.
+    async fn examine(&self) -> Result<(Way, Looked), Failed> {
+        let recalled = self.recall()?;
+        // Nor is this: see `look`.
+        let remembered = ManuallyDrop::new(recalled.records);
+        let way = self.way(Purpose::Look).await?;
+        let all = Selection::default();
+        let looked = self
+            .session
+            .examine(&way.interpreter, &remembered, None, Request::Up, &all)
+            .await;
+        Ok((way, looked))
+    }
+
     /// `doctor`.
     pub(in crate::cli) async fn doctor(&self) -> Result<ExitCode, Failed> {
-        let (way, looked) = self.look(&Chosen::default()).await?;
+        let (way, looked) = self.examine().await?;
         way.tell_remark();
         let checks = doctor::checks(&self.session, &looked);
         Screen::result(&doctor::draw(&checks, self.screen));

@@ -11,6 +11,7 @@ mod pickle;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use miniz_oxide::deflate::compress_to_vec_zlib;
@@ -178,8 +179,16 @@ fn reading(heap: &Heap, status: Id) -> Option<RaftReading> {
         has_quorum: *has_quorum,
         leader: node(heap, value("leader")?),
         connected: u32::try_from(connected.count()).ok()?,
-        partners: partners().map(|(name, _)| name.to_owned()).collect(),
+        partners: partners().enumerate().map(address).collect(),
     })
+}
+
+/// The address of a partner. A name that is none counts, and is not repeated: it could be anything.
+fn address((place, (name, _)): (usize, (&str, &Value))) -> String {
+    match name.parse::<SocketAddr>() {
+        Ok(_) => name.to_owned(),
+        Err(_) => format!("an unreadable address ({})", place + 1),
+    }
 }
 
 /// The address of a node; `None` where there is none.

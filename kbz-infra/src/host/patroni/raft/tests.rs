@@ -79,6 +79,18 @@ fn a_status_is_read_as_the_members_write_it() {
     );
 }
 
+#[test]
+fn a_partner_whose_name_is_no_address_counts_and_is_not_repeated() {
+    let known = hex::encode("127.0.0.1:4121");
+    let bent = LEADER.replace(&known, &hex::encode("\x1b[31mred there"));
+    let told = read(&bent).unwrap();
+    assert_eq!(
+        told,
+        healthy(["127.0.0.1:4111", "an unreadable address (1)"])
+    );
+    assert_eq!(told.voters(), 3);
+}
+
 /// Python 3 writes bytes as a call that makes them of a text.
 #[test]
 fn bytes_are_read_as_python_writes_them() {
