@@ -264,7 +264,7 @@ impl Resource for Directory {
     }
 
     fn field_names(&self) -> Option<FieldNames> {
-        Some(FieldNames(&["mode", "owner", "type"]))
+        Some(FieldNames(&["mode", "owner"]))
     }
 
     fn summary(&self) -> String {

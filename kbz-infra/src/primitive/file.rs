@@ -261,13 +261,7 @@ impl Resource for File {
     }
 
     fn field_names(&self) -> Option<FieldNames> {
-        Some(FieldNames(&[
-            "content",
-            "mode",
-            "owner",
-            "immutable",
-            "type",
-        ]))
+        Some(FieldNames(&["content", "mode", "owner", "immutable"]))
     }
 
     fn summary(&self) -> String {

@@ -244,7 +244,7 @@ impl Resource for Firewall {
     }
 
     fn field_names(&self) -> Option<FieldNames> {
-        Some(FieldNames(&["lets in", "state"]))
+        Some(FieldNames(&["lets in"]))
     }
 
     fn summary(&self) -> String {

@@ -82,7 +82,7 @@ impl Resource for InService {
     }
 
     fn field_names(&self) -> Option<FieldNames> {
-        Some(FieldNames(&["health checks"]))
+        Some(FieldNames(&[]))
     }
 
     fn summary(&self) -> String {

@@ -73,7 +73,7 @@ impl Resource for Reboot {
     }
 
     fn field_names(&self) -> Option<FieldNames> {
-        Some(FieldNames(&["reboot required"]))
+        Some(FieldNames(&[]))
     }
 
     fn summary(&self) -> String {

@@ -66,7 +66,7 @@ impl Resource for SwapOff {
     }
 
     fn field_names(&self) -> Option<FieldNames> {
-        Some(FieldNames(&["in use"]))
+        Some(FieldNames(&[]))
     }
 
     fn summary(&self) -> String {

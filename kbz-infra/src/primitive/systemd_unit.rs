@@ -302,7 +302,7 @@ impl Resource for SystemdUnit {
     }
 
     fn field_names(&self) -> Option<FieldNames> {
-        Some(FieldNames(&[Reason::STATE, ENABLED, "systemd knows"]))
+        Some(FieldNames(&[Reason::STATE, ENABLED]))
     }
 
     fn summary(&self) -> String {

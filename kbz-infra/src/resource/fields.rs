@@ -3,7 +3,7 @@
 /// What follows the name of a group of entries.
 const ENTRIES: &str = ".*";
 
-/// The names by which a preview shows the fields of an object.
+/// The fields of an object that can be left alone, by the names that a preview shows.
 ///
 /// ```
 /// use kbz_infra::resource::FieldNames;

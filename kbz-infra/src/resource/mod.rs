@@ -47,9 +47,9 @@ pub trait Resource: fmt::Debug + Send + Sync + 'static {
     /// object, so that it can be removed without the program that made it.
     fn removal(&self) -> Removal;
 
-    /// The names by which a preview shows its fields: what a program may name in
-    /// `ignore_changes` and `replace_on_changes`, and in `overrides.toml`. `None` lets it name
-    /// anything.
+    /// What of it can be left alone, by the names that a preview shows: what a program may name in
+    /// `ignore_changes` and `replace_on_changes`, and in `overrides.toml`. A field that is put right
+    /// whatever is ignored is not among it. `None` lets anything be named.
     fn field_names(&self) -> Option<FieldNames> {
         None
     }

@@ -349,7 +349,6 @@ impl Resource for Container {
     fn field_names(&self) -> Option<FieldNames> {
         Some(FieldNames(&[
             "image",
-            "image id",
             "command",
             "user",
             "env.*",

@@ -329,7 +329,6 @@ impl Resource for HetznerLb {
             "targets.*",
             "services.*",
             "labels.*",
-            "number",
         ]))
     }
 

@@ -10,7 +10,9 @@ use crate::effect::Removal;
 use crate::effect::{Action, Effect};
 use crate::ident::{Digest, HostName, Urn};
 use crate::probe::{Contexts, Dcs, PatroniAccess, PgAccess, Probe, Site};
-use crate::resource::{Change, Context, Detail, Impact, Op, PlanError, Planned, Reason, Resource};
+use crate::resource::{
+    Change, Context, Detail, FieldNames, Impact, Op, PlanError, Planned, Reason, Resource,
+};
 
 /// The key of the owner's mark.
 const MARK: &str = "kbz";
@@ -20,6 +22,33 @@ const WAITS: &str = "waits";
 
 /// The way to the parameters of PostgreSQL.
 const PARAMETERS: [&str; 2] = ["postgresql", "parameters"];
+
+/// What Patroni's dynamic configuration knows, the older names of a key among it.
+const KEYS: FieldNames = FieldNames(&[
+    "ttl",
+    "loop_wait",
+    "retry_timeout",
+    "maximum_lag_on_failover",
+    "maximum_lag_on_syncnode",
+    "max_timelines_history",
+    "primary_start_timeout",
+    "primary_stop_timeout",
+    "master_start_timeout",
+    "master_stop_timeout",
+    "synchronous_mode",
+    "synchronous_mode_strict",
+    "synchronous_node_count",
+    "failsafe_mode",
+    "check_timeline",
+    "pause",
+    "member_slots_ttl",
+    "postgresql.*",
+    "standby_cluster.*",
+    "slots.*",
+    "permanent_slots.*",
+    "permanent_replication_slots.*",
+    "ignore_slots.*",
+]);
 
 /// The dynamic configuration of a Patroni cluster.
 #[derive(Debug, Clone)]
@@ -205,7 +234,7 @@ impl PatroniConfig {
             .filter_map(|key| key.as_str().map(str::to_owned))
             .collect();
         let mut differences = super::merge::differences(found, &self.goal, &once);
-        differences.retain(|difference| !context.ignores(&difference.path.join(".")));
+        differences.retain(|difference| !is_ignored(context, &difference.path));
         differences
     }
 
@@ -221,6 +250,11 @@ impl PatroniConfig {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// Whether a key is ignored, alone or with all that stands beside it under a key above it.
+fn is_ignored(context: &Context<'_>, path: &[String]) -> bool {
+    (1..=path.len()).any(|depth| context.ignores(&path[..depth].join(".")))
 }
 
 /// Every member with every difference.
@@ -292,6 +326,10 @@ impl Resource for PatroniConfig {
 
     fn removal(&self) -> Removal {
         Removal::default()
+    }
+
+    fn field_names(&self) -> Option<FieldNames> {
+        Some(KEYS)
     }
 
     fn summary(&self) -> String {

@@ -253,7 +253,7 @@ impl Resource for MemberRestart {
     }
 
     fn field_names(&self) -> Option<FieldNames> {
-        Some(FieldNames(&["pending restart"]))
+        Some(FieldNames(&[]))
     }
 
     fn summary(&self) -> String {

@@ -82,6 +82,12 @@ fn every_transition() {
         ),
         (
             config(),
+            there(|found| found["postgresql"]["parameters"]["work_mem"] = json!("4MB"))
+                .ignoring("postgresql.parameters"),
+            "nothing",
+        ),
+        (
+            config(),
             there(|found| found["postgresql"]["parameters"]["max_connections"] = json!(100)),
             "Update (reload) postgresql.parameters.max_connections  100 → 200: PatchDcs",
         ),
