@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bollard::Docker;
 use secrecy::SecretString;
 
 use super::error::Failed;
@@ -14,11 +15,12 @@ use super::session::Session;
 use super::simulated::{self, KeptWorld};
 use super::ssh;
 use super::timings::Phase;
+use crate::diag::cleaned;
 use crate::effect::Interpreter;
 use crate::host::hetzner::{HetznerClient, Patience};
 use crate::host::pool::Hosts;
 use crate::host::ssh::SshSettings;
-use crate::host::{HostInterpreter, local_docker};
+use crate::host::{HostInterpreter, local_docker, no_docker};
 use crate::ident::HostName;
 use crate::program::{EnvironmentKind, Hetzner, TokenSource};
 use crate::state::LockedStore;
@@ -100,7 +102,7 @@ async fn through_lab(
     let early = lab.known(&wanted).map(Early::begun);
     let way = match purpose {
         Purpose::Make(_) => {
-            let made = lab.up(&wanted, &|line| screen.say(line)).await;
+            let made = lab.up(&wanted, &|line| screen.say(&cleaned(line))).await;
             Some(made.map_err(|error| without_lab(session, error))?)
         }
         Purpose::Look | Purpose::Change(_) => lab.find(&wanted).await?,
@@ -221,8 +223,7 @@ fn real(
 ) -> Result<Arc<dyn Interpreter>, Failed> {
     let stack = session.graph.stack().clone();
     let vault = Arc::new(session.program.vault.clone());
-    let socket = docker_socket(std::env::var("DOCKER_HOST").ok())?;
-    let operator = local_docker(socket.as_deref()).map_err(|error| {
+    let operator = engine_here(std::env::var("DOCKER_HOST").ok()).map_err(|error| {
         Failed::new(
             "kbz::docker",
             format!("the Docker of this machine: {error}"),
@@ -237,18 +238,26 @@ fn real(
     Ok(Arc::new(interpreter))
 }
 
-/// The socket that `DOCKER_HOST` names, if it is set. An engine elsewhere is refused: images
-/// would be built on this machine's though another was named.
-fn docker_socket(named: Option<String>) -> Result<Option<String>, Failed> {
+/// The engine of this machine, where `DOCKER_HOST` names it, if that is set. With an engine
+/// elsewhere this machine has none: images are not made on another engine than was named, and who
+/// needs no engine here goes on.
+fn engine_here(named: Option<String>) -> Result<Docker, bollard::errors::Error> {
+    match docker_socket(named) {
+        Ok(socket) => local_docker(socket.as_deref()),
+        Err(why) => no_docker(&why),
+    }
+}
+
+/// The socket that `DOCKER_HOST` names, if it is set; why none, where it names something else.
+fn docker_socket(named: Option<String>) -> Result<Option<String>, String> {
     let Some(host) = named.filter(|host| !host.is_empty()) else {
         return Ok(None);
     };
     match host.strip_prefix("unix://") {
         Some(socket) => Ok(Some(socket.to_owned())),
-        None => Err(Failed::with_help(
-            "kbz::docker",
-            format!("DOCKER_HOST is {host}, and images are built by an engine of this machine"),
-            "name its socket as unix:///PATH, or unset DOCKER_HOST",
+        None => Err(format!(
+            "DOCKER_HOST is {host}, and images are built by an engine of this machine: name its \
+             socket as unix:///PATH, or unset DOCKER_HOST"
         )),
     }
 }
@@ -273,6 +282,18 @@ fn modelled(session: &Session, purpose: Purpose<'_>) -> Result<Way, Failed> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn an_engine_elsewhere_fails_whoever_needs_one_here() {
+        let engine = engine_here(Some("tcp://10.0.0.1:2375".to_owned())).unwrap();
+        let error = engine.ping().await.unwrap_err();
+        let told = crate::diag::error_chain(&error);
+        assert!(
+            told.contains("DOCKER_HOST is tcp://10.0.0.1:2375"),
+            "{told}"
+        );
+        assert!(told.contains("unset DOCKER_HOST"), "{told}");
+    }
+
     #[test]
     fn only_a_socket_of_this_machine_is_taken_from_docker_host() {
         let socket = |named: &str| docker_socket(Some(named.to_owned()));
@@ -285,10 +306,9 @@ mod tests {
             "ssh://root@builder",
             "/run/docker.sock",
         ] {
-            let Failed(report) = socket(elsewhere).unwrap_err();
-            let finding = &report.findings()[0];
-            assert!(finding.message.contains(elsewhere), "{finding:?}");
-            assert!(finding.message.contains("DOCKER_HOST"), "{finding:?}");
+            let why = socket(elsewhere).unwrap_err();
+            assert!(why.contains(elsewhere), "{why}");
+            assert!(why.contains("DOCKER_HOST"), "{why}");
         }
     }
 }

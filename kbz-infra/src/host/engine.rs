@@ -128,6 +128,16 @@ pub fn local_docker(socket: Option<&str>) -> Result<Docker, Error> {
     over(open, Arc::default())
 }
 
+/// An engine that is not to be had; whatever is asked of it fails with the reason.
+pub fn no_docker(why: &str) -> Result<Docker, Error> {
+    let why = why.to_owned();
+    let open = move || {
+        let error = io::Error::other(why.clone());
+        Box::pin(async move { Err(error) }) as Opening
+    };
+    over(open, Arc::default())
+}
+
 /// An engine at the end of streams; `version` becomes that of its last answer.
 fn over(
     open: impl Fn() -> Opening + Send + Sync + 'static,
