@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use owo_colors::OwoColorize as _;
 
 use super::screen::Screen;
+use crate::diag::cleaned;
 use crate::exec::{Because, Event, What};
 use crate::ident::Urn;
 use crate::plan::StepId;
@@ -121,7 +122,7 @@ impl Live {
         let bar = self.tree.as_ref().map(|tree| {
             let bar = tree.bars.add(ProgressBar::new_spinner());
             bar.set_style(spinner_style());
-            bar.set_message(urn.to_string());
+            bar.set_message(name(urn));
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
@@ -141,12 +142,12 @@ impl Live {
         let seconds = running.begun.elapsed().as_secs();
         let said = match bytes {
             Some((done, total)) => transferred(done, total),
-            None => text.to_owned(),
+            None => cleaned(text).replace('\n', " "),
         };
         if let Some(bar) = &running.bar {
             let room = self.screen.style.width.saturating_sub(SPINNER);
             let told = format!("    {said}   {seconds} s");
-            bar.set_message(beside(&running.urn.to_string(), &told, room));
+            bar.set_message(beside(&name(&running.urn), &told, room));
         } else if bytes.is_none() && running.last != text {
             let line = format!("  … {}  {text}", running.urn);
             text.clone_into(&mut running.last);
@@ -163,8 +164,8 @@ impl Live {
         }
         let worth = self.tree.is_none() || u128::from(elapsed_ms) >= WORTH_A_LINE.as_millis();
         if worth {
-            let mark = self.painted(mark);
-            self.line(&format!("  {mark} {urn}    {note}"));
+            let (mark, told) = (self.painted(mark), cleaned(&format!("{urn}    {note}")));
+            self.drawn(&format!("  {mark} {told}"));
         }
     }
 
@@ -188,12 +189,23 @@ impl Live {
         }
     }
 
+    /// Shows a line without what a terminal would obey.
     fn line(&self, text: &str) {
+        self.drawn(&cleaned(text));
+    }
+
+    /// Shows a line that may hold colours of its own.
+    fn drawn(&self, text: &str) {
         match &self.tree {
             Some(tree) => drop(tree.bars.println(text)),
             None => self.screen.say(text),
         }
     }
+}
+
+/// The address of what runs, as it is drawn.
+fn name(urn: &Urn) -> String {
+    cleaned(&urn.to_string()).replace('\n', " ")
 }
 
 /// A name and what is told of it in so many columns: the name is cut first.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::preview::counted;
 use super::row::{Row, Style, screen};
+use crate::diag::cleaned;
 use crate::state::{Cut, Fate, Holder, Left, Liveness, OpId, Recovery};
 
 /// How the state was found when its lock was taken: who had held it to the death, and what was cut
@@ -32,14 +33,14 @@ pub(super) fn draw_found(predecessor: Option<&Holder>, cut: Option<Cut>, style: 
 
 /// That the state is held while it is only looked at.
 pub(super) fn held(holder: &Holder) -> String {
-    match holder.liveness() {
+    cleaned(&match holder.liveness() {
         Liveness::Elsewhere => {
             format!("another run says to hold the state ({holder}): look there whether it lives")
         }
         Liveness::Alive | Liveness::Dead => {
             format!("another run goes on ({holder}): what it changes from now on is not shown here")
         }
-    }
+    })
 }
 
 /// What was open when the last run broke off, and what became of it.

@@ -1,10 +1,11 @@
 //! Lines of a screen: a mark, a text, a note beside it and a place at the right margin.
 //!
 //! Laid out for a width, so that a narrow terminal wraps well; colour only repeats what the
-//! marks already say.
+//! marks already say. What hosts said is drawn without what a terminal would obey.
 
 use owo_colors::{OwoColorize as _, Style as Paint};
 
+use crate::diag::cleaned;
 use crate::resource::{Impact, Op};
 
 /// How a screen is drawn.
@@ -138,6 +139,21 @@ impl Row {
 
     /// The line laid out for a screen; more than one where it is too narrow.
     pub fn draw(&self, style: Style) -> String {
+        self.cleaned().laid_out(style)
+    }
+
+    /// The same line without control characters; what stands beside its text is one line.
+    fn cleaned(&self) -> Self {
+        let one_line = |text: &str| cleaned(text).replace('\n', " ");
+        Self {
+            text: cleaned(&self.text),
+            note: one_line(&self.note),
+            place: one_line(&self.place),
+            ..self.clone()
+        }
+    }
+
+    fn laid_out(&self, style: Style) -> String {
         let mut left = "  ".repeat(self.indent);
         if let Some(mark) = self.mark {
             left.push(mark);
@@ -301,6 +317,33 @@ mod tests {
                 assert_eq!(words(&lines.join("\n")), words(&all) + mark, "{lines:#?}");
             }
         }
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_drawn() {
+        let hostile = "\u{1b}[2Ja\rb\u{7}\u{9b}31mc\td\u{1b}]0;title\u{7}";
+        let rows = [
+            Row::change(Op::Update, hostile)
+                .note(format!("{hostile}\nbelow"))
+                .place(hostile),
+            Row::diff(&format!("+{hostile}")),
+            Row::check(false, hostile).note(hostile),
+        ];
+        for row in &rows {
+            for color in [false, true] {
+                let drawn = row.draw(Style { width: 60, color });
+                let plain = console::strip_ansi_codes(&drawn);
+                let odd = plain.chars().find(|c| c.is_control() && *c != '\n');
+                assert_eq!(odd, None, "{drawn:?}");
+                assert!(plain.contains("abc d"), "{drawn:?}");
+                assert!(color || plain == drawn, "{drawn:?}");
+            }
+        }
+        let beside = rows[0].draw(Style {
+            width: 160,
+            color: false,
+        });
+        assert!(beside.contains("abc d below"), "{beside:?}");
     }
 
     #[test]

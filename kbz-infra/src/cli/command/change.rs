@@ -30,7 +30,7 @@ use crate::plan::{Forecast, Plan, Request, Stuck};
 use crate::probe::Seen;
 use crate::program::EnvironmentKind;
 use crate::resource::Op;
-use crate::state::{Cut, Ended, Holder, LockedStore};
+use crate::state::{Ended, LockedStore};
 
 /// What is about to be done, as JSON.
 #[derive(Serialize)]
@@ -50,19 +50,6 @@ struct Planned<'a> {
     stuck: &'a [Stuck],
     forecast: &'a Forecast,
     left_out: usize,
-}
-
-/// How the state was found and put right, as JSON.
-#[derive(Serialize)]
-struct Recovered<'a> {
-    #[serde(flatten)]
-    head: Head<'a>,
-    /// Who held the lock and died with it.
-    predecessor: Option<&'a Holder>,
-    /// What was cut from the end of the journal.
-    cut: Option<Cut>,
-    /// How many effects of the last run were open.
-    open: usize,
 }
 
 /// What the stack offers when it is as declared, as JSON.
@@ -108,7 +95,7 @@ impl Call<'_> {
                 .look(&way.interpreter, known, left.as_ref(), request, &selection)
                 .await?
         };
-        self.recovered(&mut store, &looked, &way)?;
+        self.recovered(&mut store, &looked)?;
         let looked = match wish.drift_of {
             Some(meant) => {
                 let drift = self.drift_of(looked, store.records(), meant)?;
@@ -227,8 +214,7 @@ impl Call<'_> {
     }
 
     /// Tells what an earlier run left open, and notes that it is settled.
-    fn recovered(&self, store: &mut LockedStore, looked: &Looked, way: &Way) -> Result<(), Failed> {
-        self.tell_recovered(store, way)?;
+    fn recovered(&self, store: &mut LockedStore, looked: &Looked) -> Result<(), Failed> {
         let Some(recovery) = store.recovery() else {
             return Ok(());
         };
@@ -238,21 +224,6 @@ impl Call<'_> {
             self.screen.say(told.trim_end());
         }
         store.recover(fates)?;
-        Ok(())
-    }
-
-    /// What is told of an earlier run, for machines; nothing where it came to its end.
-    fn tell_recovered(&self, store: &LockedStore, way: &Way) -> Result<(), Failed> {
-        let open = store.recovery().map_or(0, |left| left.open.len());
-        let (cut, predecessor) = (store.cut(), store.predecessor());
-        if self.screen.json && (open > 0 || cut.is_some() || predecessor.is_some()) {
-            Screen::result(&as_json(&Recovered {
-                head: self.head("recovered", way),
-                predecessor,
-                cut,
-                open,
-            })?);
-        }
         Ok(())
     }
 

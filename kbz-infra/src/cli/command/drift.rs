@@ -16,11 +16,12 @@ use crate::cli::screen::Screen;
 use crate::cli::way::{Purpose, Way};
 use crate::diag::Finding;
 use crate::effect::Record;
+use crate::graph::Graph;
 use crate::ident::Urn;
 use crate::plan::{Forecast, NeededBy, Pattern, Plan, Request, Selection, is_meant, remembered};
 use crate::program::Overrides;
 use crate::resource::{Reason, found};
-use crate::state::write_atomically;
+use crate::state::{Holder, write_atomically};
 
 /// How many ways an override file is readable: it holds no secret, and is kept with the program.
 const READABLE: u32 = 0o644;
@@ -58,6 +59,8 @@ struct Shown<'a> {
     plan: &'a Plan,
     forecast: &'a Forecast,
     warnings: &'a [Finding],
+    /// Who holds the state and is not known to be dead.
+    held_by: Option<&'a Holder>,
 }
 
 /// What was adopted, as JSON.
@@ -72,12 +75,24 @@ struct Kept<'a> {
     /// The file that was written.
     file: Option<String>,
     warnings: &'a [Finding],
+    /// Who holds the state and is not known to be dead.
+    held_by: Option<&'a Holder>,
+}
+
+/// What of an object's fields its kind can leave alone: what the overrides may name.
+fn left_alone(graph: &Graph, urn: &Urn, mut fields: Fields) -> Fields {
+    let names = graph.node(urn).and_then(|node| node.resource.field_names());
+    if let Some(names) = names {
+        fields.retain(|name, _| names.has(name));
+    }
+    fields
 }
 
 impl Call<'_> {
     /// `drift`.
     pub(in crate::cli) async fn drift(&self, options: &DriftOptions) -> Result<ExitCode, Failed> {
-        let snapshot = self.recall()?.records;
+        let recalled = self.recall()?;
+        let snapshot = recalled.records;
         let meant = Chosen {
             target: options.target.clone(),
             ..Chosen::default()
@@ -88,6 +103,7 @@ impl Call<'_> {
         }
         let way = self.way(Purpose::Look).await?;
         let looked = self.everything(&way, &snapshot).await?;
+        let looked = looked.held_by(recalled.held_by);
         if options.adopt {
             return self.adopt(&way, &snapshot, &looked, options);
         }
@@ -100,6 +116,7 @@ impl Call<'_> {
                 plan: &drift.looked.plan,
                 forecast: &drift.looked.forecast,
                 warnings: &self.session.program.warnings,
+                held_by: drift.looked.held_by.as_ref(),
             })?);
         } else {
             let heading = self.heading(&drift.looked, &way, "drift");
@@ -159,11 +176,11 @@ impl Call<'_> {
         };
         let stuck = looked.plan.stuck.clone();
         let elapsed = looked.elapsed;
-        let observation = looked.observation;
+        let (observation, held_by) = (looked.observation, looked.held_by);
         let planned = self
             .session
             .planned(graph, observation, snapshot, Request::Up, &selection);
-        let mut looked = planned?.taking(elapsed);
+        let mut looked = planned?.taking(elapsed).held_by(held_by);
         // What does not answer may have drifted: nobody knows.
         looked.plan.stuck = stuck;
         Ok(Drift {
@@ -202,7 +219,13 @@ impl Call<'_> {
         let steps = plan.steps.iter().filter(|step| drifted.contains(&step.urn));
         let mut adopted: BTreeMap<Urn, Fields> = steps
             .clone()
-            .map(|step| (step.urn.clone(), found(&step.reasons, &step.details)))
+            .map(|step| {
+                let found = found(&step.reasons, &step.details);
+                (
+                    step.urn.clone(),
+                    left_alone(&session.graph, &step.urn, found),
+                )
+            })
             .filter(|(_, fields)| !fields.is_empty())
             .collect();
         // What the kinds cannot leave alone drifts still, and so does what others need.
@@ -237,6 +260,7 @@ impl Call<'_> {
                 needed: &needed,
                 file,
                 warnings: &session.program.warnings,
+                held_by: looked.held_by.as_ref(),
             })?);
             return Ok(code);
         }
@@ -280,5 +304,35 @@ impl Call<'_> {
             session.label()
         );
         self.screen.say(&format!("{title}{pending}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ident::{HostName, StackName};
+    use crate::primitive::{File, SwapOff};
+    use crate::program::{Settings, Stack};
+    use crate::resource::Resource as _;
+
+    #[test]
+    fn only_what_the_overrides_may_name_is_adopted() {
+        let host = HostName::new("app-1").unwrap();
+        let file = File::on(&host, "/etc/notes").content("x");
+        let swap = SwapOff::on(&host);
+        let (file_urn, swap_urn) = (file.urn(), swap.urn());
+        let mut stack = Stack::new(StackName::new("shop").unwrap(), Settings::new("."));
+        stack.add(file);
+        stack.add(swap);
+        let graph = Graph::new(stack.finish().unwrap().declarations).unwrap();
+        let kept = |urn: &Urn, names: &[&str]| {
+            let fields = names
+                .iter()
+                .map(|name| ((*name).to_owned(), "x".to_owned()));
+            let kept = left_alone(&graph, urn, fields.collect());
+            kept.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(kept(&file_urn, &["mode", "type"]), ["mode"]);
+        assert!(kept(&swap_urn, &["in use"]).is_empty());
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::preview::counted;
 use crate::cli::screen::Screen;
 use crate::cli::way::{Purpose, Way};
 use crate::cli::why;
-use crate::diag::{Finding, Report, listed};
+use crate::diag::{Finding, Report, cleaned, listed};
 use crate::effect::Record;
 use crate::exec::Limits;
 use crate::graph::Graph;
@@ -106,7 +106,7 @@ impl Call<'_> {
         }
         self.agreed("state unlock")?;
         self.screen.say(&match store.unlock()? {
-            Some(holder) => format!("✓ taken from {holder}"),
+            Some(holder) => cleaned(&format!("✓ taken from {holder}")),
             None => "✓ nobody held it".to_owned(),
         });
         Ok(ExitCode::SUCCESS)
@@ -114,7 +114,7 @@ impl Call<'_> {
 
     /// `state rebuild`.
     async fn state_rebuild(&self) -> Result<ExitCode, Failed> {
-        let mut store = match self.locked() {
+        let mut store = match self.session.store().lock() {
             Err(error) if error.is_damage() => {
                 let (anew, aside) = self.session.store().begin_anew()?;
                 for file in aside {
@@ -122,7 +122,11 @@ impl Call<'_> {
                 }
                 anew
             }
-            other => at_rest(other?)?,
+            locked => {
+                let store = locked?;
+                self.tell_found(&store)?;
+                at_rest(store)?
+            }
         };
         let way = self.way(Purpose::Change(&store)).await?;
         let all = Selection::default();

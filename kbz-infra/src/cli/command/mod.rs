@@ -25,7 +25,7 @@ use super::session::Session;
 use super::way::{self, Purpose, Way};
 use crate::diag::{Finding, Report};
 use crate::plan::Request;
-use crate::state::{LockedStore, Snapshot, StoreError};
+use crate::state::{Cut, Holder, LockedStore, Snapshot, StoreError};
 
 pub(super) use wish::Wish;
 
@@ -87,8 +87,17 @@ impl Call<'_> {
     }
 
     /// The right to write. How the state was found is told at once: it is put right by that.
-    fn locked(&self) -> Result<LockedStore, StoreError> {
+    fn locked(&self) -> Result<LockedStore, Failed> {
         let store = self.session.store().lock()?;
+        self.tell_found(&store)?;
+        Ok(store)
+    }
+
+    /// Tells how the state was found; nothing where it was given back whole.
+    fn tell_found(&self, store: &LockedStore) -> Result<(), Failed> {
+        if self.screen.json {
+            return self.tell_recovered(store);
+        }
         let told_later = store.recovery().filter(|left| !left.open.is_empty());
         let told_later = told_later.map(|left| left.holder);
         let predecessor = store.predecessor();
@@ -97,7 +106,24 @@ impl Call<'_> {
         if !found.is_empty() {
             self.screen.say(found.trim_end());
         }
-        Ok(store)
+        Ok(())
+    }
+
+    /// How the state was found, for machines.
+    fn tell_recovered(&self, store: &LockedStore) -> Result<(), Failed> {
+        let open = store.recovery().map_or(0, |left| left.open.len());
+        let (cut, predecessor) = (store.cut(), store.predecessor());
+        if open > 0 || cut.is_some() || predecessor.is_some() {
+            // The way to the hosts is not known yet.
+            let simulated = way::remark(self.session.environment.kind).is_some();
+            Screen::result(&as_json(&Recovered {
+                head: self.head_of("recovered", simulated),
+                predecessor,
+                cut,
+                open,
+            })?);
+        }
+        Ok(())
     }
 
     fn heading(&self, looked: &Looked, way: &Way, command: &str) -> Heading {
@@ -125,12 +151,16 @@ impl Call<'_> {
 
     /// What every JSON line of the command line itself begins with.
     fn head<'b>(&'b self, event: &'b str, way: &Way) -> Head<'b> {
+        self.head_of(event, way.remark.is_some())
+    }
+
+    fn head_of<'b>(&'b self, event: &'b str, simulated: bool) -> Head<'b> {
         Head {
             schema: SCHEMA,
             event,
             stack: self.session.graph.stack().as_str(),
             environment: &self.session.environment.name,
-            simulated: way.remark.is_some(),
+            simulated,
         }
     }
 }
@@ -144,6 +174,19 @@ struct Head<'a> {
     environment: &'a str,
     /// Whether the hosts are a model.
     simulated: bool,
+}
+
+/// How the state was found and put right, as JSON.
+#[derive(Serialize)]
+struct Recovered<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    /// Who held the lock and died with it.
+    predecessor: Option<&'a Holder>,
+    /// What was cut from the end of the journal.
+    cut: Option<Cut>,
+    /// How many effects of the last run were open.
+    open: usize,
 }
 
 /// A value as one line of JSON.

@@ -12,7 +12,7 @@ use crate::cli::error::Failed;
 use crate::cli::preview::counted;
 use crate::cli::screen::Screen;
 use crate::cli::way::{self, Purpose};
-use crate::diag::{did_you_mean, listed};
+use crate::diag::{cleaned, did_you_mean, listed};
 use crate::graph::picture;
 use crate::ident::Urn;
 use crate::secret::Text;
@@ -111,7 +111,7 @@ impl Call<'_> {
             }
             StateCommand::List => {
                 for urn in records.keys() {
-                    Screen::result(&format!("{urn}\n"));
+                    Screen::result(&format!("{}\n", cleaned(&urn.to_string())));
                 }
                 if records.is_empty() {
                     self.screen
@@ -125,7 +125,7 @@ impl Call<'_> {
                 let shown = if self.screen.json {
                     serde_json::to_string(record)
                 } else {
-                    serde_json::to_string_pretty(record)
+                    serde_json::to_string_pretty(record).map(|text| cleaned(&text))
                 };
                 let shown = shown.map_err(|error| Failed::new("kbz::cli::json", error.to_string()));
                 Screen::result(&format!("{}\n", shown?));
