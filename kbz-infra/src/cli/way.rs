@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bollard::Docker;
 use secrecy::SecretString;
 
 use super::error::Failed;
@@ -20,7 +19,7 @@ use crate::effect::Interpreter;
 use crate::host::hetzner::{HetznerClient, Patience};
 use crate::host::pool::Hosts;
 use crate::host::ssh::SshSettings;
-use crate::host::{HostInterpreter, local_docker, no_docker};
+use crate::host::{HostInterpreter, operator_docker};
 use crate::ident::HostName;
 use crate::program::{EnvironmentKind, Hetzner, TokenSource};
 use crate::state::LockedStore;
@@ -223,7 +222,7 @@ fn real(
 ) -> Result<Arc<dyn Interpreter>, Failed> {
     let stack = session.graph.stack().clone();
     let vault = Arc::new(session.program.vault.clone());
-    let operator = engine_here(std::env::var("DOCKER_HOST").ok()).map_err(|error| {
+    let operator = operator_docker(std::env::var("DOCKER_HOST").ok()).map_err(|error| {
         Failed::new(
             "kbz::docker",
             format!("the Docker of this machine: {error}"),
@@ -236,30 +235,6 @@ fn real(
         interpreter = interpreter.with_hetzner(client);
     }
     Ok(Arc::new(interpreter))
-}
-
-/// The engine of this machine, where `DOCKER_HOST` names it, if that is set. With an engine
-/// elsewhere this machine has none: images are not made on another engine than was named, and who
-/// needs no engine here goes on.
-fn engine_here(named: Option<String>) -> Result<Docker, bollard::errors::Error> {
-    match docker_socket(named) {
-        Ok(socket) => local_docker(socket.as_deref()),
-        Err(why) => no_docker(&why),
-    }
-}
-
-/// The socket that `DOCKER_HOST` names, if it is set; why none, where it names something else.
-fn docker_socket(named: Option<String>) -> Result<Option<String>, String> {
-    let Some(host) = named.filter(|host| !host.is_empty()) else {
-        return Ok(None);
-    };
-    match host.strip_prefix("unix://") {
-        Some(socket) => Ok(Some(socket.to_owned())),
-        None => Err(format!(
-            "DOCKER_HOST is {host}, and images are built by an engine of this machine: name its \
-             socket as unix:///PATH, or unset DOCKER_HOST"
-        )),
-    }
 }
 
 /// The hosts of an environment that has none.
@@ -276,39 +251,4 @@ fn modelled(session: &Session, purpose: Purpose<'_>) -> Result<Way, Failed> {
         published: BTreeMap::new(),
         remark: Some(SIMULATED.to_owned()),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn an_engine_elsewhere_fails_whoever_needs_one_here() {
-        let engine = engine_here(Some("tcp://10.0.0.1:2375".to_owned())).unwrap();
-        let error = engine.ping().await.unwrap_err();
-        let told = crate::diag::error_chain(&error);
-        assert!(
-            told.contains("DOCKER_HOST is tcp://10.0.0.1:2375"),
-            "{told}"
-        );
-        assert!(told.contains("unset DOCKER_HOST"), "{told}");
-    }
-
-    #[test]
-    fn only_a_socket_of_this_machine_is_taken_from_docker_host() {
-        let socket = |named: &str| docker_socket(Some(named.to_owned()));
-        let taken = socket("unix:///run/other.sock").unwrap();
-        assert_eq!(taken.as_deref(), Some("/run/other.sock"));
-        assert_eq!(socket("").unwrap(), None);
-        assert_eq!(docker_socket(None).unwrap(), None);
-        for elsewhere in [
-            "tcp://10.0.0.1:2375",
-            "ssh://root@builder",
-            "/run/docker.sock",
-        ] {
-            let why = socket(elsewhere).unwrap_err();
-            assert!(why.contains(elsewhere), "{why}");
-            assert!(why.contains("DOCKER_HOST"), "{why}");
-        }
-    }
 }

@@ -128,8 +128,32 @@ pub fn local_docker(socket: Option<&str>) -> Result<Docker, Error> {
     over(open, Arc::default())
 }
 
+/// The engine of this machine, where `DOCKER_HOST` names it, if that is set. With an engine
+/// elsewhere this machine has none: images are not made on another engine than was named, and who
+/// needs no engine here goes on.
+pub fn operator_docker(named: Option<String>) -> Result<Docker, Error> {
+    match docker_socket(named) {
+        Ok(socket) => local_docker(socket.as_deref()),
+        Err(why) => no_docker(&why),
+    }
+}
+
+/// The socket that `DOCKER_HOST` names, if it is set; why none, where it names something else.
+fn docker_socket(named: Option<String>) -> Result<Option<String>, String> {
+    let Some(host) = named.filter(|host| !host.is_empty()) else {
+        return Ok(None);
+    };
+    match host.strip_prefix("unix://") {
+        Some(socket) => Ok(Some(socket.to_owned())),
+        None => Err(format!(
+            "DOCKER_HOST is {host}, and images are built by an engine of this machine: name its \
+             socket as unix:///PATH, or unset DOCKER_HOST"
+        )),
+    }
+}
+
 /// An engine that is not to be had; whatever is asked of it fails with the reason.
-pub fn no_docker(why: &str) -> Result<Docker, Error> {
+fn no_docker(why: &str) -> Result<Docker, Error> {
     let why = why.to_owned();
     let open = move || {
         let error = io::Error::other(why.clone());
@@ -170,6 +194,38 @@ async fn send(stream: Stream, mut request: BollardRequest) -> Result<Response<In
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_engine_elsewhere_fails_whoever_needs_one_here() {
+        let engine = operator_docker(Some("tcp://10.0.0.1:2375".to_owned())).unwrap();
+        let error = engine.ping().await.unwrap_err();
+        let told = crate::diag::error_chain(&error);
+        assert!(
+            told.contains("DOCKER_HOST is tcp://10.0.0.1:2375"),
+            "{told}"
+        );
+        assert!(told.contains("unset DOCKER_HOST"), "{told}");
+    }
+
+    #[test]
+    fn only_a_socket_of_this_machine_is_taken_from_docker_host() {
+        let socket = |named: &str| docker_socket(Some(named.to_owned()));
+        let taken = socket("unix:///run/other.sock").unwrap();
+        assert_eq!(taken.as_deref(), Some("/run/other.sock"));
+        assert_eq!(socket("").unwrap(), None);
+        assert_eq!(docker_socket(None).unwrap(), None);
+        for elsewhere in [
+            "tcp://10.0.0.1:2375",
+            "ssh://root@builder",
+            "/run/docker.sock",
+        ] {
+            let why = socket(elsewhere).unwrap_err();
+            assert!(why.contains(elsewhere), "{why}");
+            assert!(why.contains("DOCKER_HOST"), "{why}");
+        }
+    }
+
     #[test]
     fn an_engine_names_its_version() {
         for (server, version) in [
@@ -178,7 +234,7 @@ mod tests {
             ("Libpod/5.4.2 (linux)", None),
             ("", None),
         ] {
-            assert_eq!(super::named(server), version);
+            assert_eq!(named(server), version);
         }
     }
 }

@@ -20,5 +20,5 @@ pub mod ssh;
 mod systemd;
 pub mod transport;
 
-pub use engine::{local_docker, no_docker};
+pub use engine::{local_docker, operator_docker};
 pub use interpreter::HostInterpreter;
