@@ -157,10 +157,10 @@ impl Attempt<'_> {
         granted.await.is_ok()
     }
 
-    /// Carries effects out that go together, and tries again as often as the step says what fails, and
-    /// for a while what was not even asked. The intents stay open meanwhile, and effects are idempotent, so nothing more has to be
-    /// written down. Tells which one comes next, and where not all are done why it failed, and whether
-    /// any attempt may have done it all the same.
+    /// Carries effects out that go together, and tries again as often as the step says what fails,
+    /// and for a while what was not even asked. The intents stay open meanwhile, and effects are
+    /// idempotent, so nothing more has to be written down. Tells which one comes next, and where not
+    /// all are done why it failed, and whether any attempt may have done it all the same.
     async fn insist(&self, effects: Range<usize>) -> (usize, Option<(Failure, bool)>) {
         let (mut next, mut retry, mut pause) = (effects.start, 0, FIRST_PAUSE);
         let (mut doubt, mut unasked_since) = (false, None);
