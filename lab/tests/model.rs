@@ -11,7 +11,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use kbz_infra::effect::{
-    Action, Effect, Interpreter, Owner, PreImage, Progress, Record, Removal, RunContext, UnitVerb,
+    Action, Effect, Interpreter, Line, Owner, PreImage, Progress, Record, Removal, RunContext,
+    UnitVerb,
 };
 use kbz_infra::host::pool::Hosts;
 use kbz_infra::host::{HostInterpreter, local_docker};
@@ -151,6 +152,10 @@ impl Both {
                 path: self.one_of(&DIRECTORIES).to_owned(),
                 recursive: self.random.random_range(0..2) == 0,
             },
+            7 if self.random.random_range(0..3) == 0 => Action::RemoveFile {
+                path: UNIT_FILE.to_owned(),
+                expect: PreImage::Any,
+            },
             7 => Action::WriteFile {
                 path: UNIT_FILE.to_owned(),
                 content: Text::plain(UNIT_TEXT),
@@ -209,6 +214,7 @@ impl Both {
             depends_on: BTreeSet::new(),
             protect: self.one_of(&[true, false]),
             retain: false,
+            line: Line::default(),
         }
     }
 

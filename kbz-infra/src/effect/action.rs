@@ -1,7 +1,6 @@
-//! Every write, and the record of what a write has made.
+//! Every write.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::file::{Owner, PreImage};
 use super::gate::Gate;
 use super::goal::{DatabaseGoal, RoleGoal};
-use super::impact::Impact;
+use super::record::Record;
 use super::unit::UnitVerb;
 use crate::ident::{HostName, Urn};
 use crate::model::{BuildContext, ContainerSpec, FirewallRule, load_balancer};
-use crate::probe::{Entry, Probe, Site};
+use crate::probe::Site;
 use crate::secret::{KeyedHash, Text};
 
 /// How long a host's lease lasts that nobody renews, and so how long others wait for a run that was
@@ -319,82 +318,4 @@ pub enum Action {
     },
     /// Waits until a condition holds.
     Gate(Gate),
-}
-
-/// What is remembered of a managed object, in the operator's state and in the registry of the
-/// host that holds it. Enough to take it away without the program that made it. Holds no secret.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// The object.
-    pub urn: Urn,
-    /// What it was made to be.
-    pub goal: KeyedHash,
-    /// How it is taken away. Shared, because a record stands in many places at once.
-    pub removal: Arc<Removal>,
-    /// What it depended on; removals go the other way.
-    pub depends_on: BTreeSet<Urn>,
-    /// Whether it must never be deleted.
-    pub protect: bool,
-    /// Whether it stays when it is no longer managed.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub retain: bool,
-}
-
-/// How an object is taken away.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Removal {
-    /// What tells whether it is there at all.
-    pub probes: Vec<Probe>,
-    /// What takes it away; none for what goes with its surroundings.
-    pub effects: Vec<Effect>,
-    /// What it does to the service when it goes.
-    #[serde(default)]
-    pub impact: Impact,
-}
-
-impl Record {
-    /// The record as a registry notes it: one line of JSON.
-    pub(crate) fn noted(&self) -> String {
-        serde_json::to_string(self).expect("a record is plain data")
-    }
-
-    /// Whether this is how a registry notes it.
-    pub(crate) fn is_noted_as(&self, line: &str) -> bool {
-        let mut rest = Awaited(line.as_bytes());
-        serde_json::to_writer(&mut rest, self).is_ok() && rest.0.is_empty()
-    }
-}
-
-/// Takes what is awaited, piece by piece, and refuses anything else.
-struct Awaited<'a>(&'a [u8]);
-
-impl std::io::Write for Awaited<'_> {
-    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
-        let rest = self.0.strip_prefix(piece);
-        self.0 = rest.ok_or(std::io::ErrorKind::InvalidData)?;
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl From<&Record> for Entry {
-    fn from(record: &Record) -> Self {
-        Self {
-            urn: record.urn.clone(),
-            goal: record.goal.clone(),
-            probes: record.removal.probes.clone(),
-            record: record.noted(),
-        }
-    }
-}
-
-impl TryFrom<&Entry> for Record {
-    type Error = serde_json::Error;
-
-    fn try_from(entry: &Entry) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(&entry.record)
-    }
 }

@@ -54,6 +54,18 @@ impl Owner {
             Self::InImage { .. } => None,
         }
     }
+
+    /// How a goal names it. What is remembered was made from goals, so it never changes.
+    pub(crate) fn in_goal(&self) -> String {
+        match self {
+            Self::Named { user, group } => {
+                format!("Named {{ user: {user:?}, group: {group:?} }}")
+            }
+            Self::InImage { reference, user } => {
+                format!("InImage {{ reference: {reference:?}, user: {user:?} }}")
+            }
+        }
+    }
 }
 
 impl std::fmt::Display for Owner {
@@ -61,5 +73,22 @@ impl std::fmt::Display for Owner {
         match self {
             Owner::Named { user, .. } | Owner::InImage { user, .. } => f.write_str(user),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goals_name_an_owner_as_they_always_did() {
+        let named = r#"Named { user: "root", group: "root" }"#;
+        assert_eq!(Owner::root().in_goal(), named);
+        let in_image = Owner::InImage {
+            reference: "kbz-patroni:17".to_owned(),
+            user: "postgres".to_owned(),
+        };
+        let told = r#"InImage { reference: "kbz-patroni:17", user: "postgres" }"#;
+        assert_eq!(in_image.in_goal(), told);
     }
 }

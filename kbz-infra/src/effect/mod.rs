@@ -14,9 +14,10 @@ mod gate;
 mod goal;
 mod impact;
 mod interpreter;
+mod record;
 mod unit;
 
-pub use action::{Action, Effect, LEASE_LASTS, Record, Removal};
+pub use action::{Action, Effect, LEASE_LASTS};
 pub use bundle::bundle;
 pub use deed::Deed;
 pub use error::EffectError;
@@ -25,4 +26,5 @@ pub use gate::{Condition, Gate, Waiting};
 pub use goal::{DatabaseGoal, RoleGoal};
 pub use impact::Impact;
 pub use interpreter::{Halt, Interpreter, Progress, RunContext, SiteReadings};
+pub use record::{Line, Record, Removal};
 pub use unit::UnitVerb;

@@ -169,8 +169,8 @@ fn file_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effect::Removal;
     use crate::effect::{Action, Effect};
+    use crate::effect::{Line, Removal};
     use crate::secret::Vault;
 
     #[test]
@@ -204,6 +204,7 @@ mod tests {
             depends_on: std::collections::BTreeSet::new(),
             protect: false,
             retain: false,
+            line: Line::default(),
         };
         let urn = Urn::on("file", &host, "/etc/x");
         assert!(belongs(&record(urn.clone(), removal(&host)), &host));

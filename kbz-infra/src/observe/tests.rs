@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::effect::{Effect, EffectError, RunContext};
-use crate::effect::{Record, Removal};
+use crate::effect::{Line, Record, Removal};
 use crate::ident::{Digest, HostName};
 use crate::probe::{
     Entry, FileReading, Ownership, Path, PathReading, Registry, RegistryReading, Swap, SwapReading,
@@ -172,6 +172,7 @@ async fn what_only_a_registry_knows_is_asked_in_a_second_round() {
             depends_on: BTreeSet::new(),
             protect: false,
             retain: false,
+            line: Line::default(),
         })
     };
     let registry = Probe::at(&db, Registry {});

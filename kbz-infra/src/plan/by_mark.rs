@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::effect::Record;
+use crate::effect::{Line, Record};
 use crate::graph::Graph;
 use crate::ident::{Digest, Urn};
 use crate::secret::Vault;
@@ -27,6 +27,7 @@ pub fn by_mark(
             depends_on: all_dependencies(graph, &urn),
             protect: node.options.protect,
             retain: node.options.retain_on_delete,
+            line: Line::default(),
             urn: urn.clone(),
         };
         declared.insert(urn, record);

@@ -18,6 +18,35 @@ pub(super) struct Memory<'a> {
     marks: BTreeMap<&'a Urn, Mark<'a>>,
 }
 
+/// What is remembered of one object.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    mark: Option<&'a Mark<'a>>,
+    remembered: Option<&'a Record>,
+}
+
+impl Known<'_> {
+    /// Whether anything is.
+    pub(super) fn is_any(self) -> bool {
+        self.is_marked() || self.remembered.is_some()
+    }
+
+    /// Whether the object bears a mark.
+    pub(super) fn is_marked(self) -> bool {
+        self.mark.is_some()
+    }
+
+    /// Whether its mark is just this record.
+    pub(super) fn is_marked_as(self, record: &Record) -> bool {
+        let Some(mark) = self.mark else {
+            return false;
+        };
+        let same = record.is_noted_as(&mark.entry.record, self.remembered);
+        mark.as_declared.set(same);
+        same
+    }
+}
+
 /// An object in the registry of its host.
 struct Mark<'a> {
     entry: &'a Entry,
@@ -53,24 +82,22 @@ impl<'a> Memory<'a> {
         }
     }
 
+    /// What is remembered of an object.
+    pub(super) fn of(&self, urn: &Urn) -> Known<'_> {
+        Known {
+            mark: self.marks.get(urn),
+            remembered: self.snapshot.get(urn),
+        }
+    }
+
     /// Whether an object is remembered at all.
     pub(super) fn knows(&self, urn: &Urn) -> bool {
-        self.is_marked(urn) || self.snapshot.contains_key(urn)
+        self.of(urn).is_any()
     }
 
     /// Whether an object bears a mark.
     pub(super) fn is_marked(&self, urn: &Urn) -> bool {
         self.marks.contains_key(urn)
-    }
-
-    /// Whether an object's mark is just this record.
-    pub(super) fn is_marked_as(&self, record: &Record) -> bool {
-        let Some(mark) = self.marks.get(&record.urn) else {
-            return false;
-        };
-        let same = record.is_noted_as(&mark.entry.record);
-        mark.as_declared.set(same);
-        same
     }
 
     /// What is remembered of an object; `None` also where its mark cannot be read.

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fate::Fate;
-use super::memory::Memory;
+use super::memory::{Known, Memory};
 use super::selection::{Request, Selection};
 use super::step::{Outcome, Plan, Step, StepId, Stuck, StuckBy};
 use super::{alias, drift, group, order, reboot};
-use crate::effect::Record;
-use crate::effect::{Action, Effect};
+use crate::effect::{Action, Effect, Line, Record};
 use crate::graph::{Graph, Node};
 use crate::ident::{HostName, Place, StackName, Urn};
 use crate::probe::{Claims, Observation, Probe, Reading, Registry, Seen};
@@ -103,10 +102,11 @@ impl<'a> Planner<'a> {
         if let Err(error) = self.preconditions(node) {
             return Self::refuse(urn, node, error, draft);
         }
-        match self.ask(urn, node, draft) {
+        let known = self.memory.of(urn);
+        match self.ask(urn, node, known, draft) {
             Ok(mut planned) => {
                 self.for_the_chosen(urn, &mut planned, draft);
-                self.decide(urn, node, wanted, planned, draft);
+                self.decide(urn, node, known, planned, draft);
             }
             Err(error) => Self::refuse(urn, node, error, draft),
         }
@@ -153,9 +153,14 @@ impl<'a> Planner<'a> {
     /// what is remembered, and lives in something that is about to be mended, is looked after
     /// once that is done. So is what nobody knows, where a run broke off before what it lives in
     /// was whole for the first time.
-    fn ask(&self, urn: &Urn, node: &Node, draft: &Draft) -> Result<Planned, PlanError> {
-        let known = self.memory.knows(urn);
-        let owned = known || self.selection.adopts(self.graph, urn);
+    fn ask(
+        &self,
+        urn: &Urn,
+        node: &Node,
+        known: Known<'_>,
+        draft: &Draft,
+    ) -> Result<Planned, PlanError> {
+        let owned = known.is_any() || self.selection.adopts(self.graph, urn);
         let beside = |parent_absent, ignored: &BTreeSet<String>| {
             let stack = self.graph.stack().as_str();
             let context = Context::new(stack, self.observation, self.vault, draft, ignored);
@@ -172,12 +177,12 @@ impl<'a> Planner<'a> {
                 None => Ok(planned),
             }
         };
-        self.refuse_claimed(urn)?;
+        self.refuse_claimed(urn, known)?;
         let mut within = node.options.within.iter();
         let mut planned = plan(within.clone().any(|parent| draft.fate(parent).is_coming()));
         let blocked = matches!(planned, Err(PlanError::Blocked(_)));
         let unopened = draft.is_awaited(node);
-        if !(known || blocked && unopened) {
+        if !(known.is_any() || blocked && unopened) {
             return planned;
         }
         if blocked && within.any(|parent| draft.will_change(parent)) {
@@ -200,7 +205,10 @@ impl<'a> Planner<'a> {
     }
 
     /// Refuses an object that another stack has noted on the same host.
-    fn refuse_claimed(&self, urn: &Urn) -> Result<(), PlanError> {
+    fn refuse_claimed(&self, urn: &Urn, known: Known<'_>) -> Result<(), PlanError> {
+        if known.is_marked() {
+            return Ok(());
+        }
         match self.other_owner(urn) {
             Some(owner) if !self.selection.adopts(self.graph, urn) => {
                 Err(PlanError::foreign(urn, format!("it is stack {owner}'s")))
@@ -234,10 +242,11 @@ impl<'a> Planner<'a> {
         &self,
         urn: &Urn,
         node: &Node,
-        dependencies: &BTreeSet<Urn>,
+        known: Known<'_>,
         planned: Planned,
         draft: &mut Draft,
     ) {
+        let dependencies = self.graph.dependencies(urn);
         let record = Record {
             urn: urn.clone(),
             goal: planned.goal,
@@ -245,12 +254,13 @@ impl<'a> Planner<'a> {
             depends_on: dependencies.clone(),
             protect: node.options.protect,
             retain: node.options.retain_on_delete,
+            line: Line::default(),
         };
         let former = match self.former(urn, node, &record) {
             Ok(former) => former,
             Err(problem) => return draft.problems.push(problem),
         };
-        let unmarked = urn.host().is_some() && !self.memory.is_marked_as(&record);
+        let unmarked = urn.host().is_some() && !known.is_marked_as(&record);
         let marked_before = former.iter().any(|alias| self.memory.is_marked(alias));
         let change = match planned.change {
             Some(change) => Some(change),
@@ -301,7 +311,7 @@ impl<'a> Planner<'a> {
             timeout: node.options.timeout.map(|limit| limit.as_secs()),
             retries: node.options.retries,
         };
-        if !self.memory.knows(urn) && (is_gate(&step) || draft.is_awaited(node)) {
+        if !known.is_any() && (is_gate(&step) || draft.is_awaited(node)) {
             draft.unopened.insert(urn.clone());
             draft.unopened.extend(node.parent.clone());
         }

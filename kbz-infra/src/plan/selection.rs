@@ -213,7 +213,7 @@ fn closure<'a>(mut reached: BTreeSet<&'a Urn>, edges: &Edges<'a>) -> BTreeSet<&'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effect::Removal;
+    use crate::effect::{Line, Removal};
     use crate::graph::testkit::Program;
     use crate::probe::Observation;
     use crate::secret::Vault;
@@ -257,6 +257,7 @@ mod tests {
             depends_on: used.iter().map(|urn| parsed(urn)).collect(),
             protect: false,
             retain: false,
+            line: Line::default(),
         };
         let records = objects.iter().map(record);
         records.map(|record| (record.urn.clone(), record)).collect()

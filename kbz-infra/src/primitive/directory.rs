@@ -236,9 +236,11 @@ impl Resource for Directory {
                 });
             }
         };
-        let goal = Digest::of_parts([self.path.clone(), format!("{:o}", self.mode), {
-            format!("{:?}", self.owner)
-        }]);
+        let goal = Digest::of_parts([
+            self.path.clone(),
+            format!("{:o}", self.mode),
+            self.owner.in_goal(),
+        ]);
         Ok(Planned {
             goal: context.keyed(&goal),
             change,

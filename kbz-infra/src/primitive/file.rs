@@ -225,7 +225,13 @@ impl Resource for File {
         let wanted = text.digest(context.vault())?;
         let goal = Digest::of_parts([
             wanted.as_bytes().as_slice(),
-            format!("{:o} {:?} {}", self.mode, self.owner, self.immutable).as_bytes(),
+            format!(
+                "{:o} {} {}",
+                self.mode,
+                self.owner.in_goal(),
+                self.immutable
+            )
+            .as_bytes(),
         ]);
         let change = match context.ask(&self.site(), &self.query())? {
             PathReading::Absent => Some(self.create(&text)),

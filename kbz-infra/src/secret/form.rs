@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::mac::mac;
+use super::mac::Key;
 
 /// What PostgreSQL itself uses (`SCRAM_SHA_256_DEFAULT_ITERATIONS`).
 const SCRAM_ITERATIONS: u32 = 4096;
@@ -77,9 +77,9 @@ fn percent_encoded(secret: &str) -> String {
 /// RFC 5803 as PostgreSQL writes it: `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`.
 fn scram_verifier(password: &str) -> String {
     let salt = &stretched(password, b"kbz scram salt")[..16];
-    let salted = stretched(password, salt);
-    let stored_key = Sha256::digest(*mac(&*salted, b"Client Key"));
-    let server_key = mac(&*salted, b"Server Key");
+    let salted = Key::new(&*stretched(password, salt));
+    let stored_key = Sha256::digest(*salted.mac(b"Client Key"));
+    let server_key = salted.mac(b"Server Key");
     format!(
         "SCRAM-SHA-256${SCRAM_ITERATIONS}:{}${}:{}",
         BASE64.encode(salt),

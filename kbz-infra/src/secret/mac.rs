@@ -4,9 +4,19 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// HMAC-SHA-256 of `message`.
-pub(super) fn mac(key: &[u8], message: &[u8]) -> Zeroizing<[u8; 32]> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    mac.update(message);
-    Zeroizing::new(mac.finalize().into_bytes().into())
+/// A key of HMAC-SHA-256, taken in once for many messages. Wiped when it goes.
+#[derive(Clone)]
+pub(super) struct Key(Hmac<Sha256>);
+
+impl Key {
+    pub(super) fn new(key: &[u8]) -> Self {
+        Self(Hmac::new_from_slice(key).expect("HMAC takes a key of any length"))
+    }
+
+    /// The code of `message`.
+    pub(super) fn mac(&self, message: &[u8]) -> Zeroizing<[u8; 32]> {
+        let mut mac = self.0.clone();
+        mac.update(message);
+        Zeroizing::new(mac.finalize().into_bytes().into())
+    }
 }

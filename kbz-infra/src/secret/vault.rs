@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::form::Form;
-use super::mac::mac;
+use super::mac::Key;
 use super::reference::SecretRef;
 use crate::ident::{Digest, hex_of};
 
@@ -45,7 +45,7 @@ pub struct Vault {
     /// first needed, because a verifier takes thousands of rounds.
     written: OnceLock<Vec<(Zeroizing<String>, SecretRef)>>,
     /// The key of [`Vault::keyed`], made when first needed.
-    key: OnceLock<Zeroizing<[u8; 32]>>,
+    key: OnceLock<Key>,
 }
 
 impl Vault {
@@ -105,10 +105,10 @@ impl Vault {
     /// A hash of `digest` that only a holder of the same secrets can make again.
     pub fn keyed(&self, digest: &Digest) -> KeyedHash {
         let key = self.key.get_or_init(|| self.key());
-        KeyedHash(hex_of(&mac(key.as_slice(), digest.as_bytes())))
+        KeyedHash(hex_of(&key.mac(digest.as_bytes())))
     }
 
-    fn key(&self) -> Zeroizing<[u8; 32]> {
+    fn key(&self) -> Key {
         let mut key = Sha256::new();
         // A key of its own, where the credentials hold one: then a changed password does not
         // make every object look changed.
@@ -120,7 +120,8 @@ impl Vault {
             key.update(value.expose_secret());
             key.update([0]);
         }
-        Zeroizing::new(key.finalize().into())
+        let key: Zeroizing<[u8; 32]> = Zeroizing::new(key.finalize().into());
+        Key::new(&*key)
     }
 
     /// `text` with every value of this vault that stands in it replaced by the secret's name.

@@ -1,7 +1,8 @@
 //! A modelled systemd.
 //!
 //! A unit is known when its file is there; systemd goes on with what it read until it is told to
-//! read again. A unit whose `ExecStart` is `docker start --attach NAME` is up while that
+//! read again, and keeps nothing of a unit that does not run and is not wanted at boot: it reads
+//! that anew whenever it is asked for it. A unit whose `ExecStart` is `docker start --attach NAME` is up while that
 //! container runs; any other is up when it is started.
 
 use std::collections::BTreeMap;
@@ -97,6 +98,18 @@ impl Units {
             return Ok(());
         }
         let known = self.reading(name, host.files).load == "loaded";
+        let done = self.obey(verb, name, known, &mut host);
+        self.forget_idle();
+        done
+    }
+
+    fn obey(
+        &mut self,
+        verb: UnitVerb,
+        name: &str,
+        known: bool,
+        host: &mut Host<'_>,
+    ) -> Result<(), EffectError> {
         match verb {
             UnitVerb::Disable | UnitVerb::Stop if !known => Ok(()),
             _ if !known => Err(failed(name, format!("Unit {name} not found."))),
@@ -107,19 +120,20 @@ impl Units {
                 Ok(())
             }
             UnitVerb::Disable => {
+                self.read_again(host.files);
                 self.load(name, host.files).enabled = false;
                 Ok(())
             }
-            UnitVerb::Start => self.start(name, &mut host),
+            UnitVerb::Start => self.start(name, host),
             UnitVerb::Stop => {
-                self.stop(name, &mut host);
+                self.stop(name, host);
                 Ok(())
             }
             UnitVerb::Restart => {
-                self.stop(name, &mut host);
-                self.start(name, &mut host)
+                self.stop(name, host);
+                self.start(name, host)
             }
-            UnitVerb::Reload => self.reload(name, &mut host),
+            UnitVerb::Reload => self.reload(name, host),
         }
     }
 
@@ -136,8 +150,10 @@ impl Units {
         for (name, unit) in &mut self.0 {
             unit.read = unit_file(name, files).map(str::to_owned);
         }
-        let of_use = |unit: &Unit| unit.read.is_some() || unit.active != Active::Inactive;
-        self.0.retain(|_, unit| of_use(unit));
+    }
+
+    fn forget_idle(&mut self) {
+        self.0.retain(|_, unit| unit.is_busy());
     }
 
     fn start(&mut self, name: &str, host: &mut Host<'_>) -> Result<(), EffectError> {
@@ -206,11 +222,13 @@ impl Units {
         }
     }
 
-    /// All units stop with their host.
+    /// All units stop with their host, and what was read of them is lost.
     pub(super) fn power_off(&mut self) {
         for unit in self.0.values_mut() {
             unit.active = Active::Inactive;
+            unit.read = None;
         }
+        self.forget_idle();
     }
 
     /// The units that start with their host.
@@ -221,10 +239,9 @@ impl Units {
 
     /// The units that are enabled or run, besides those that every host has.
     pub(super) fn added(&self) -> Vec<&str> {
-        let busy = |unit: &Unit| unit.enabled || unit.active != Active::Inactive;
         let units = self.0.iter().filter(|(name, unit)| {
             let vendor = VENDOR.contains(&name.as_str());
-            !vendor && busy(unit)
+            !vendor && unit.is_busy()
         });
         units.map(|(name, _)| name.as_str()).collect()
     }
@@ -232,6 +249,7 @@ impl Units {
     /// Switches a unit off as a hand would.
     pub(super) fn stop_by_hand(&mut self, name: &str, mut host: Host<'_>) {
         self.stop(name, &mut host);
+        self.forget_idle();
     }
 
     /// Takes a unit out of the boot as a hand would.
@@ -239,10 +257,16 @@ impl Units {
         if let Some(unit) = self.0.get_mut(name) {
             unit.enabled = false;
         }
+        self.forget_idle();
     }
 }
 
 impl Unit {
+    /// Whether it runs, or is wanted at boot.
+    fn is_busy(&self) -> bool {
+        self.enabled || self.active != Active::Inactive
+    }
+
     /// The container that the unit runs, if it runs one.
     fn container(&self) -> Option<String> {
         let lines = self.read.as_deref()?.lines();

@@ -137,7 +137,7 @@ fn lines(body: &str) -> Result<Stored, FormatError> {
     let mut lines = body.lines();
     let about = lines.next().ok_or_else(|| damaged(&"it ends too early"))?;
     let about: About = serde_json::from_str(about).map_err(|error| damaged(&error))?;
-    let records: Result<Vec<Record>, _> = lines.map(serde_json::from_str).collect();
+    let records: Result<Vec<Record>, _> = lines.map(Record::from_line).collect();
     Ok(Stored {
         stack: about.stack,
         run: about.run,

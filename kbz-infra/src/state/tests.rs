@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::effect::Deed;
-use crate::effect::{Record, Removal};
+use crate::effect::{Line, Record, Removal};
 use crate::ident::{Digest, StackName, Urn};
 use crate::plan::{Outcome, StepId};
 use crate::secret::{KeyedHash, Vault};
@@ -30,6 +30,7 @@ fn record(name: &str, goal: &str) -> Record {
         depends_on: std::collections::BTreeSet::new(),
         protect: false,
         retain: false,
+        line: Line::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kbz_infra::effect::{Action, Effect, Interpreter as _, Record, Removal};
+use kbz_infra::effect::{Action, Effect, Interpreter as _, Line, Record, Removal};
 use kbz_infra::ident::{HostName, StackName, Urn};
 use kbz_infra::plan::{Pattern, Request};
 use kbz_infra::prelude::*;
@@ -88,6 +88,7 @@ fn taken_over(rig: &mut Rig) {
         depends_on: std::collections::BTreeSet::new(),
         protect: false,
         retain: false,
+        line: Line::default(),
     };
     let mut other = rig.context();
     other.stack = StackName::new("other").unwrap();

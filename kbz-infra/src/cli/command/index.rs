@@ -318,6 +318,7 @@ fn missing(missing: &[Urn]) -> Failed {
 mod tests {
     use super::*;
     use crate::diag::Renderer;
+    use crate::effect::Line;
     use crate::ident::{HostName, StackName};
     use crate::primitive::File;
     use crate::program::{Settings, Stack};
@@ -336,6 +337,7 @@ mod tests {
             depends_on: std::collections::BTreeSet::new(),
             protect: false,
             retain: false,
+            line: Line::default(),
         };
         (file.urn(), record)
     }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::effect::{Action, Effect, Interpreter, Progress, RunContext};
-use crate::effect::{Record, Removal};
+use crate::effect::{Line, Record, Removal};
 use crate::ident::{Digest, HostName, StackName, Urn};
 use crate::plan::{Outcome, Plan, Step, StepId};
 use crate::probe::Site;
@@ -81,6 +81,7 @@ fn record(step: u32) -> Record {
         depends_on: BTreeSet::new(),
         protect: false,
         retain: false,
+        line: Line::default(),
     }
 }
 
