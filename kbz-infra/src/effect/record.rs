@@ -34,7 +34,8 @@ pub struct Record {
 }
 
 /// The line of JSON that a record was read from, where it was one. It belongs to that record alone:
-/// a copy, which may be altered, has none, and it counts in no comparison.
+/// a copy, which may be altered, has none, whoever alters the record itself takes it away, and it
+/// counts in no comparison.
 #[derive(Debug, Default)]
 pub struct Line(Option<Box<str>>);
 
@@ -76,6 +77,12 @@ impl Record {
     /// The record as a registry notes it: one line of JSON.
     pub(crate) fn noted(&self) -> String {
         serde_json::to_string(self).expect("a record is plain data")
+    }
+
+    /// Lets it depend on these too. It is no longer as it was read then.
+    pub(crate) fn depend_also_on(&mut self, others: &BTreeSet<Urn>) {
+        self.depends_on.extend(others.iter().cloned());
+        self.line = Line::default();
     }
 
     /// Reads a record from a line.

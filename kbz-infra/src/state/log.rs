@@ -237,7 +237,7 @@ impl Log {
         if let Outcome::Remember(record) = outcome {
             self.records
                 .entry(urn.clone())
-                .and_modify(|known| known.depends_on.extend(record.depends_on.iter().cloned()))
+                .and_modify(|known| known.depend_also_on(&record.depends_on))
                 .or_insert_with(|| Record::clone(record));
         }
         Ok(())
