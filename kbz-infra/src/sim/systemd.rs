@@ -2,8 +2,9 @@
 //!
 //! A unit is known when its file is there; systemd goes on with what it read until it is told to
 //! read again, and keeps nothing of a unit that does not run and is not wanted at boot: it reads
-//! that anew whenever it is asked for it. A unit whose `ExecStart` is `docker start --attach NAME` is up while that
-//! container runs; any other is up when it is started.
+//! that anew whenever it is asked for it. A unit whose `ExecStart` is
+//! `docker start --attach NAME` is up while that container runs; any other is up when it is
+//! started.
 
 use std::collections::BTreeMap;
 
@@ -220,6 +221,7 @@ impl Units {
                 (false, _) => Active::Inactive,
             };
         }
+        self.forget_idle();
     }
 
     /// All units stop with their host, and what was read of them is lost.
