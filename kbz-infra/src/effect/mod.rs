@@ -14,10 +14,9 @@ mod gate;
 mod goal;
 mod impact;
 mod interpreter;
-mod record;
 mod unit;
 
-pub use action::{Action, Effect, LEASE_LASTS};
+pub use action::{Action, Effect, LEASE_LASTS, Line, Record, Removal};
 pub use bundle::bundle;
 pub use deed::Deed;
 pub use error::EffectError;
@@ -26,5 +25,4 @@ pub use gate::{Condition, Gate, Waiting};
 pub use goal::{DatabaseGoal, RoleGoal};
 pub use impact::Impact;
 pub use interpreter::{Halt, Interpreter, Progress, RunContext, SiteReadings};
-pub use record::{Line, Record, Removal};
 pub use unit::UnitVerb;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnitVerb {
-    /// `daemon-reload`, then `enable`.
+    /// `enable`, with the `daemon-reload` that is part of it.
     Enable,
     /// `disable`.
     Disable,

@@ -39,7 +39,8 @@ fn script(verb: UnitVerb, unit: &str) -> String {
     match verb {
         UnitVerb::DaemonReload => "systemctl daemon-reload".to_owned(),
         UnitVerb::Enable => {
-            format!("systemctl daemon-reload && systemctl enable --quiet -- {unit}")
+            // It reads the files, and lets systemd read them again.
+            format!("systemctl enable --quiet -- {unit}")
         }
         // What no longer exists is neither enabled nor running.
         UnitVerb::Disable => format!("{gone}systemctl disable --quiet -- {unit}"),

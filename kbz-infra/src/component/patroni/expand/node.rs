@@ -126,7 +126,7 @@ impl<'a> Expansion<'a> {
         let host = &self.node.host;
         self.claims(scope);
         BaseOs::declare_reboot(scope, host, Some(&self.cluster.group_name()));
-        let rules = self.firewall(scope);
+        let raft = self.firewall(scope);
         let image = self.image.declare_on(scope, host, Some(USER));
         let folders = self.folders(scope, &image);
         let settings = File::on(host, paths::CONFIG_FILE)
@@ -148,7 +148,7 @@ impl<'a> Expansion<'a> {
             .reload_on([settings])
             .after(self.after.iter().cloned())
             .after([native.urn().clone()])
-            .after(rules)
+            .after(raft)
             .member_of(&self.cluster.group_name())
             .declare(scope)?;
         self.files(service, scope)
@@ -166,7 +166,9 @@ impl<'a> Expansion<'a> {
         Ok(())
     }
 
-    /// Opens exactly the ports that the members and the clients need.
+    /// Opens exactly the ports that the members and the clients need, and tells which of the rules
+    /// a member cannot start without: those by which it finds the others. Nobody connects to a
+    /// server that is not there, so the rest takes its second while that comes up.
     fn firewall(&self, scope: &mut Scope<'_>) -> Vec<Urn> {
         let ports = self.cluster.ports();
         let peers = self
@@ -188,7 +190,7 @@ impl<'a> Expansion<'a> {
             (ports.rest, &everybody),
             (ports.postgres, &everybody),
         ];
-        let mut declared = Vec::new();
+        let mut raft = Vec::new();
         for (port, sources) in rules {
             for from in sources {
                 let rule = Rule {
@@ -197,10 +199,11 @@ impl<'a> Expansion<'a> {
                     from: Some(*from),
                 };
                 let rule = FirewallRule::on(&self.node.host, rule).after(self.after.clone());
-                declared.push(scope.add(rule).urn().clone());
+                let rule = scope.add(rule).urn().clone();
+                raft.extend((port == ports.raft).then_some(rule));
             }
         }
-        declared
+        raft
     }
 
     fn folders(&self, scope: &mut Scope<'_>, image: &Urn) -> Vec<Urn> {
