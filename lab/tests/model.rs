@@ -152,30 +152,18 @@ impl Both {
                 path: self.one_of(&DIRECTORIES).to_owned(),
                 recursive: self.random.random_range(0..2) == 0,
             },
-            7 if self.random.random_range(0..3) == 0 => Action::RemoveFile {
-                path: UNIT_FILE.to_owned(),
-                expect: PreImage::Any,
-            },
-            7 => Action::WriteFile {
-                path: UNIT_FILE.to_owned(),
-                content: Text::plain(UNIT_TEXT),
-                mode: 0o644,
-                owner: Owner::root(),
-                expect: PreImage::Any,
-                validate: None,
-                immutable: false,
-            },
-            8 | 9 => Action::Systemd {
-                verb: self.one_of(&[
+            7 => unit_file(),
+            8 | 9 => {
+                let verb = self.one_of(&[
                     UnitVerb::Enable,
                     UnitVerb::Disable,
                     UnitVerb::Start,
                     UnitVerb::Stop,
                     UnitVerb::Restart,
                     UnitVerb::DaemonReload,
-                ]),
-                unit: UNIT.to_owned(),
-            },
+                ]);
+                systemd(verb)
+            }
             10 => Action::SetSysctl {
                 key: SYSCTL.to_owned(),
                 value: self.one_of(&["4096", "2048"]).to_owned(),
@@ -253,6 +241,23 @@ impl Both {
     }
 }
 
+fn unit_file() -> Action {
+    Action::WriteFile {
+        path: UNIT_FILE.to_owned(),
+        content: Text::plain(UNIT_TEXT),
+        mode: 0o644,
+        owner: Owner::root(),
+        expect: PreImage::Any,
+        validate: None,
+        immutable: false,
+    }
+}
+
+fn systemd(verb: UnitVerb) -> Action {
+    let unit = UNIT.to_owned();
+    Action::Systemd { verb, unit }
+}
+
 fn questions() -> impl Iterator<Item = Query> {
     let paths = FILES.into_iter().chain(DIRECTORIES).chain([UNIT_FILE]);
     let paths = paths.map(|path| {
@@ -325,9 +330,43 @@ async fn the_model_is_as_a_host_is() {
         both.act(action).await;
         both.agree(&said).await;
     }
+    a_unit_goes_with_its_file(&both, &access).await;
     a_host_that_wants_it_starts_anew(&both, &access).await;
     both.real.close().await;
     down(folder.path()).await;
+}
+
+/// A unit is stopped, disabled and its file taken away, as removals do; and so where a hand took the
+/// file away before.
+async fn a_unit_goes_with_its_file(both: &Both, access: &LabAccess) {
+    let start = || {
+        [
+            unit_file(),
+            systemd(UnitVerb::Enable),
+            systemd(UnitVerb::Start),
+        ]
+    };
+    let remove = || Action::RemoveFile {
+        path: UNIT_FILE.to_owned(),
+        expect: PreImage::Any,
+    };
+    let (stop, disable) = (|| systemd(UnitVerb::Stop), || systemd(UnitVerb::Disable));
+    let in_turn = [stop(), disable(), remove()];
+    let by_a_hand = [remove(), stop(), disable()];
+    let again = [unit_file(), disable(), remove()];
+    for action in start()
+        .into_iter()
+        .chain(in_turn)
+        .chain(start())
+        .chain(by_a_hand)
+        .chain(again)
+    {
+        let said = format!("{action:?}, of a unit that goes");
+        both.act(action).await;
+        both.agree(&said).await;
+    }
+    let left = format!("find /etc/systemd/system -name {UNIT}");
+    assert_eq!(ssh(access, &left), "");
 }
 
 /// Packages ask for a reboot; the host reboots once, and what is enabled runs again.

@@ -64,20 +64,17 @@ impl Units {
         let none = Unit::default();
         let unit = self.0.get(name).unwrap_or(&none);
         let file = unit_file(name, files);
-        let load = if unit.read.is_some() || file.is_some() {
-            "loaded"
-        } else {
-            "not-found"
-        };
+        let known = unit.read.is_some() || file.is_some();
+        let load = if known { "loaded" } else { "not-found" };
         let active = match unit.active {
             Active::Inactive => "inactive",
             Active::Running => "active",
             Active::Restarting => "activating",
         };
-        let enabled = match (unit.enabled, file) {
-            (true, Some(_)) => "enabled",
-            (false, Some(_)) => "disabled",
-            (_, None) => "",
+        let enabled = match (unit.enabled, known) {
+            (true, true) => "enabled",
+            (false, true) => "disabled",
+            (_, false) => "",
         };
         UnitReading {
             load: load.to_owned(),
@@ -112,17 +109,21 @@ impl Units {
         host: &mut Host<'_>,
     ) -> Result<(), EffectError> {
         match verb {
-            UnitVerb::Disable | UnitVerb::Stop if !known => Ok(()),
-            _ if !known => Err(failed(name, format!("Unit {name} not found."))),
-            UnitVerb::DaemonReload => Ok(()),
-            UnitVerb::Enable => {
-                self.read_again(host.files);
-                self.load(name, host.files).enabled = true;
-                Ok(())
-            }
+            UnitVerb::Stop if !known => Ok(()),
             UnitVerb::Disable => {
                 self.read_again(host.files);
                 self.load(name, host.files).enabled = false;
+                Ok(())
+            }
+            _ if !known => Err(failed(name, format!("Unit {name} not found."))),
+            UnitVerb::DaemonReload => Ok(()),
+            UnitVerb::Enable if unit_file(name, host.files).is_none() => {
+                let said = format!("Failed to enable unit: Unit file {name} does not exist.");
+                Err(failed(name, said))
+            }
+            UnitVerb::Enable => {
+                self.read_again(host.files);
+                self.load(name, host.files).enabled = true;
                 Ok(())
             }
             UnitVerb::Start => self.start(name, host),

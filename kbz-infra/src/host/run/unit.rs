@@ -42,8 +42,14 @@ fn script(verb: UnitVerb, unit: &str) -> String {
             // It reads the files, and lets systemd read them again.
             format!("systemctl enable --quiet -- {unit}")
         }
-        // What no longer exists is neither enabled nor running.
-        UnitVerb::Disable => format!("{gone}systemctl disable --quiet -- {unit}"),
+        // Of a unit without a file systemd takes no link away.
+        UnitVerb::Disable => format!(
+            "said=$(systemctl disable --quiet -- {unit} 2>&1) || case $said in\n\
+             *'does not exist'*) rm -f /etc/systemd/system/*.wants/{unit} \
+             /etc/systemd/system/*.requires/{unit} && systemctl daemon-reload ;;\n\
+             *) fail \"$said\" ;;\nesac"
+        ),
+        // What no longer exists does not run.
         UnitVerb::Stop => format!("{gone}{explain}systemctl stop -- {unit} || explain"),
         UnitVerb::Start | UnitVerb::Restart => {
             format!("{forgive}{explain}systemctl {word} -- {unit} || explain")
