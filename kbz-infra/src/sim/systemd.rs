@@ -91,24 +91,18 @@ impl Units {
         name: &str,
         mut host: Host<'_>,
     ) -> Result<(), EffectError> {
-        if verb == UnitVerb::DaemonReload {
-            self.read_again(host.files);
-            return Ok(());
-        }
-        let known = self.reading(name, host.files).load == "loaded";
-        let done = self.obey(verb, name, known, &mut host);
+        let done = self.obey(verb, name, &mut host);
         self.forget_idle();
         done
     }
 
-    fn obey(
-        &mut self,
-        verb: UnitVerb,
-        name: &str,
-        known: bool,
-        host: &mut Host<'_>,
-    ) -> Result<(), EffectError> {
+    fn obey(&mut self, verb: UnitVerb, name: &str, host: &mut Host<'_>) -> Result<(), EffectError> {
+        let known = self.reading(name, host.files).load == "loaded";
         match verb {
+            UnitVerb::DaemonReload => {
+                self.read_again(host.files);
+                Ok(())
+            }
             UnitVerb::Stop if !known => Ok(()),
             UnitVerb::Disable => {
                 self.read_again(host.files);
@@ -116,7 +110,6 @@ impl Units {
                 Ok(())
             }
             _ if !known => Err(failed(name, format!("Unit {name} not found."))),
-            UnitVerb::DaemonReload => Ok(()),
             UnitVerb::Enable if unit_file(name, host.files).is_none() => {
                 let said = format!("Failed to enable unit: Unit file {name} does not exist.");
                 Err(failed(name, said))
