@@ -11,7 +11,7 @@ use crate::primitive::{
     File, Firewall, FirewallRule, Preflight, Reboot, Resolver, SwapOff, Sysctl, SystemdUnit,
 };
 use crate::program::{Component, DeclareExt as _, Handle, Host, Result, Scope};
-use crate::resource::GroupName;
+use crate::resource::{GroupName, Resource as _};
 
 /// The clock of a host may differ by this many seconds from the operator's: the lease of a
 /// RAFT leader compares the clocks of two hosts, and expires a living leader when they differ
@@ -113,6 +113,13 @@ impl BaseOs {
             .map(Handle::urn)
             .find(|urn| **urn == wanted)
             .cloned()
+    }
+
+    /// The address of the check that a host must pass before anything of it changes, where the
+    /// program declares one. An opened port comes after this alone: it needs nothing else, and the
+    /// better it is there before the firewall.
+    pub(super) fn checked(scope: &Scope<'_>, host: &HostName) -> Option<Urn> {
+        Self::of(scope, host).map(|_| Preflight::on(host).urn())
     }
 
     fn urn_on(host: &HostName) -> Urn {

@@ -186,7 +186,8 @@ impl Dispatcher {
             }
             return self.skip(place, Because::Silent { site });
         }
-        if let Err(Full { site, instead }) = self.slots.take(place, &sites_of(&step.effects)) {
+        let turn = self.queue.turn(place);
+        if let Err(Full { site, instead }) = self.slots.take(turn, &sites_of(&step.effects)) {
             self.emitter.emit(What::StepWaiting {
                 step: step.id,
                 urn: step.urn.clone(),

@@ -1,8 +1,9 @@
 //! How much happens at the same time, and the slots that keep it so.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
+use super::queue::Turn;
 use crate::effect::{Action, Effect};
 use crate::plan::Step;
 use crate::probe::Site;
@@ -55,13 +56,13 @@ pub(super) fn sites_of(effects: &[Effect]) -> BTreeSet<&Site> {
 /// The slots of a run, and the steps that wait for one.
 ///
 /// A step that finds a site full waits in that site's line alone, so that a freed slot looks at
-/// the steps that it can serve and at no others.
+/// the steps that it can serve and at no others. Whose turn it is goes first there too.
 #[derive(Debug)]
 pub(super) struct Slots {
     free: usize,
     per_site: usize,
     used: BTreeMap<Site, usize>,
-    lines: BTreeMap<Site, VecDeque<usize>>,
+    lines: BTreeMap<Site, BinaryHeap<Turn>>,
 }
 
 /// A site without a free slot.
@@ -93,12 +94,12 @@ impl Slots {
     /// site's line is called in its stead.
     pub(super) fn take<'a>(
         &mut self,
-        step: usize,
+        step: Turn,
         sites: &BTreeSet<&'a Site>,
     ) -> Result<(), Full<'a>> {
         if let Some(full) = sites.iter().find(|site| self.is_full(site)) {
             let line = self.lines.entry(Site::clone(full)).or_default();
-            line.push_back(step);
+            line.push(step);
             let others = sites.iter().filter(|site| *site != full);
             return Err(Full {
                 site: full,
@@ -141,7 +142,8 @@ impl Slots {
         let Some(line) = self.lines.get_mut(site) else {
             return Vec::new();
         };
-        let called = line.drain(..room.min(line.len())).collect();
+        let called = std::iter::from_fn(|| line.pop());
+        let called = called.take(room).map(Turn::who).collect();
         if line.is_empty() {
             self.lines.remove(site);
         }
@@ -152,5 +154,29 @@ impl Slots {
         self.used
             .get(site)
             .is_some_and(|used| *used >= self.per_site)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::queue::Queue;
+
+    #[test]
+    fn in_a_line_too_the_longest_chain_goes_first() {
+        let waits: [&[usize]; 4] = [&[], &[], &[], &[2]];
+        let queue = Queue::new(waits.iter().map(|waits| waits.iter().copied())).unwrap();
+        let site = Site::Host("db-1".parse().unwrap());
+        let sites = BTreeSet::from([&site]);
+        let mut slots = Slots::new(&Limits {
+            per_site: 1,
+            ..Limits::default()
+        });
+        assert!(slots.take(queue.turn(0), &sites).is_ok());
+        for late in [1, 2] {
+            let full = slots.take(queue.turn(late), &sites);
+            assert_eq!(full.unwrap_err().instead, [0_usize; 0]);
+        }
+        assert_eq!(slots.give(&sites), [2]);
     }
 }

@@ -6,6 +6,21 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+/// Who comes first of two that could go: who has the longer chain of others waiting, then the lower
+/// number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Turn {
+    chain: usize,
+    who: Reverse<usize>,
+}
+
+impl Turn {
+    /// Whose.
+    pub(super) fn who(self) -> usize {
+        self.who.0
+    }
+}
+
 /// Things numbered from 0, some of which wait for others of a lower number.
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -14,7 +29,7 @@ pub(super) struct Queue {
     followers: Vec<Vec<usize>>,
     /// How long the chain is that waits for each.
     chain: Vec<usize>,
-    ready: BinaryHeap<(usize, Reverse<usize>)>,
+    ready: BinaryHeap<Turn>,
     dropped: Vec<bool>,
 }
 
@@ -49,24 +64,26 @@ impl Queue {
             let longest = followers[who].iter().map(|later| chain[*later] + 1).max();
             chain[who] = longest.unwrap_or_default();
         }
-        let ready = (0..waits.len())
-            .filter(|who| waits[*who] == 0)
-            .map(|who| (chain[who], Reverse(who)))
-            .collect();
-        Ok(Self {
+        let mut queue = Self {
             dropped: vec![false; waits.len()],
             waits,
             followers,
             chain,
-            ready,
-        })
+            ready: BinaryHeap::new(),
+        };
+        for who in 0..queue.waits.len() {
+            if queue.waits[who] == 0 {
+                queue.put_back(who);
+            }
+        }
+        Ok(queue)
     }
 
     /// Takes the next that waits for nothing.
     pub(super) fn pop(&mut self) -> Option<usize> {
-        while let Some((_, Reverse(who))) = self.ready.pop() {
-            if !self.dropped[who] {
-                return Some(who);
+        while let Some(turn) = self.ready.pop() {
+            if !self.dropped[turn.who()] {
+                return Some(turn.who());
             }
         }
         None
@@ -74,7 +91,15 @@ impl Queue {
 
     /// Puts back what was taken and could not be used yet.
     pub(super) fn put_back(&mut self, who: usize) {
-        self.ready.push((self.chain[who], Reverse(who)));
+        self.ready.push(self.turn(who));
+    }
+
+    /// When it is a thing's turn, beside others.
+    pub(super) fn turn(&self, who: usize) -> Turn {
+        Turn {
+            chain: self.chain[who],
+            who: Reverse(who),
+        }
     }
 
     /// Tells that a thing is done; those that waited for it alone become ready.

@@ -120,7 +120,8 @@ impl Haproxy {
         }
     }
 
-    fn firewall(&self, config: &HaproxyConfig, after: &[Urn], scope: &mut Scope<'_>) -> Vec<Urn> {
+    fn firewall(&self, config: &HaproxyConfig, scope: &mut Scope<'_>) -> Vec<Urn> {
+        let checked = BaseOs::checked(scope, &self.host);
         let ports = config.entries.iter().map(|entry| entry.bind.port());
         let ports = ports.chain([config.health.bind.port()]);
         ports
@@ -130,7 +131,7 @@ impl Haproxy {
                     protocol: Protocol::Tcp,
                     from: self.clients,
                 };
-                let rule = FirewallRule::on(&self.host, rule).after(after.iter().cloned());
+                let rule = FirewallRule::on(&self.host, rule).after(checked.clone());
                 scope.add(rule).urn().clone()
             })
             .collect()
@@ -231,7 +232,7 @@ impl Component for Haproxy {
         let config = self.config(scope)?;
         self.claims(&config, scope);
         let after: Vec<Urn> = BaseOs::of(scope, &self.host).into_iter().collect();
-        let rules = self.firewall(&config, &after, scope);
+        let rules = self.firewall(&config, scope);
         let image_urn = image.declare_on(scope, &self.host, Some(USER));
         let (used, file) = self.files(&config, &image, &image_urn, scope)?;
         let unit = Unit::haproxy(DATA, CONTROL_PORT);

@@ -168,7 +168,7 @@ impl Component for PgBouncer {
             protocol: Protocol::Tcp,
             from: self.clients,
         };
-        let rule = FirewallRule::on(&self.host, rule).after(after.clone());
+        let rule = FirewallRule::on(&self.host, rule).after(BaseOs::checked(scope, &self.host));
         let rule = scope.add(rule).urn().clone();
         let image_urn = image.declare_on(scope, &self.host, Some(USER));
         let owner = Owner::InImage {

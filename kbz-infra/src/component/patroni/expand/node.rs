@@ -171,6 +171,7 @@ impl<'a> Expansion<'a> {
     /// server that is not there, so the rest takes its second while that comes up.
     fn firewall(&self, scope: &mut Scope<'_>) -> Vec<Urn> {
         let ports = self.cluster.ports();
+        let checked = BaseOs::checked(scope, &self.node.host);
         let peers = self
             .members
             .iter()
@@ -198,7 +199,7 @@ impl<'a> Expansion<'a> {
                     protocol: Protocol::Tcp,
                     from: Some(*from),
                 };
-                let rule = FirewallRule::on(&self.node.host, rule).after(self.after.clone());
+                let rule = FirewallRule::on(&self.node.host, rule).after(checked.clone());
                 let rule = scope.add(rule).urn().clone();
                 raft.extend((port == ports.raft).then_some(rule));
             }
