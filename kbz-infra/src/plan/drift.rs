@@ -31,6 +31,23 @@ impl Plan {
         objects.filter(|urn| !pending.contains(urn)).collect()
     }
 
+    /// What of `drifted` is otherwise than it was left, and not there only because of others of it
+    /// that change before: a restart and a gate that follow are no drift of their own.
+    pub fn drifted_itself(&self, drifted: &BTreeSet<Urn>) -> BTreeSet<Urn> {
+        let mut itself = BTreeSet::new();
+        // Steps come after what they depend on.
+        let mut changed: BTreeSet<&Urn> = BTreeSet::new();
+        let steps = self.steps.iter();
+        for step in steps.filter(|step| drifted.contains(&step.urn)) {
+            if !follows(step, &changed) {
+                itself.insert(step.urn.clone());
+            }
+            changed.insert(&step.urn);
+            changed.extend(&step.parent);
+        }
+        itself
+    }
+
     /// What the program wants otherwise than it was done last: what is new, changed, or no longer
     /// declared, and what has to be done again for it.
     pub fn pending(&self, remembered: &BTreeMap<Urn, Record>) -> BTreeSet<Urn> {

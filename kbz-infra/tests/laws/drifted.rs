@@ -55,6 +55,38 @@ fn what_a_hand_has_changed_is_drift_and_nothing_that_the_program_wants() {
     }
 }
 
+/// What follows from each hand besides the drift itself, where something does.
+const FOLLOWERS: [(&str, &str); 2] = [
+    ("image retagged", "unit@app-1:service.service"),
+    ("registry lost", "unit@app-1:service.service"),
+];
+
+#[test]
+fn a_restart_that_only_follows_is_no_drift_of_its_own() {
+    let mut followers = Vec::new();
+    for (what, hand) in HANDS {
+        let mut rig = rig();
+        let program = everything();
+        rig.up(&program);
+        rig.world.change(hand);
+        let (plan, known) = planned(&rig, &program, &Adopted::new());
+        let drifted = plan.drifted(&known);
+        let itself = plan.drifted_itself(&drifted);
+        assert!(!itself.is_empty() && itself.is_subset(&drifted), "{what}");
+        // Alone, a follower is what has drifted.
+        for urn in drifted.difference(&itself) {
+            let alone = BTreeSet::from([urn.clone()]);
+            assert_eq!(plan.drifted_itself(&alone), alone, "{what}");
+            followers.push((what, urn.to_string()));
+        }
+    }
+    let followers: Vec<_> = followers
+        .iter()
+        .map(|(what, urn)| (*what, urn.as_str()))
+        .collect();
+    assert_eq!(followers, FOLLOWERS);
+}
+
 /// Two files; `content` is that of the first.
 fn two(content: &str) -> Program {
     let mut stack = Stack::new(stack(), Settings::new("."));

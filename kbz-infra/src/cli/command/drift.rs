@@ -35,6 +35,8 @@ pub(super) struct Drift {
     pub(super) looked: Looked,
     /// What has drifted, of what was chosen.
     pub(super) drifted: BTreeSet<Urn>,
+    /// Of that, what does not only follow from the rest.
+    itself: BTreeSet<Urn>,
     /// What the program wants otherwise than it was done last.
     pub(super) pending: BTreeSet<Urn>,
 }
@@ -111,7 +113,7 @@ impl Call<'_> {
         if self.screen.json {
             Screen::result(&as_json(&Shown {
                 head: self.head("drifted", &way),
-                drifted: &drift.drifted,
+                drifted: &drift.itself,
                 pending: &drift.pending,
                 plan: &drift.looked.plan,
                 forecast: &drift.looked.forecast,
@@ -121,7 +123,7 @@ impl Call<'_> {
         } else {
             let heading = self.heading(&drift.looked, &way, "drift");
             let told = Told {
-                drifted: drift.drifted.len(),
+                drifted: drift.itself.len(),
                 waiting: drift.waiting(),
                 pending: drift.pending.len(),
             };
@@ -162,6 +164,7 @@ impl Call<'_> {
     ) -> Result<Drift, Failed> {
         let graph = &self.session.graph;
         let drifted = self.drifted(&looked, snapshot, meant);
+        let itself = looked.plan.drifted_itself(&drifted);
         let pending = looked
             .plan
             .pending(&remembered(snapshot, &looked.observation));
@@ -186,6 +189,7 @@ impl Call<'_> {
         Ok(Drift {
             looked,
             drifted,
+            itself,
             pending,
         })
     }
