@@ -114,7 +114,8 @@ impl RedisNode {
     }
 
     /// Clients reach Redis; only the other nodes reach the Sentinel.
-    fn firewall(&self, config: &NodeConfig, ready: &[Urn], scope: &mut Scope<'_>) -> Vec<Urn> {
+    fn firewall(&self, config: &NodeConfig, scope: &mut Scope<'_>) -> Vec<Urn> {
+        let checked = BaseOs::checked(scope, &self.host);
         let others = config.nodes.iter().filter(|node| **node != self.address);
         let others: BTreeSet<IpNet> = others.map(|node| IpNet::from(*node)).collect();
         let mut clients = others.clone();
@@ -126,7 +127,7 @@ impl RedisNode {
         ] {
             for network in sources {
                 let rule = FirewallRule::tcp(&self.host, port).from(network);
-                let rule = scope.add(rule.after(ready.iter().cloned()));
+                let rule = scope.add(rule.after(checked.clone()));
                 declared.push(rule.urn().clone());
             }
         }
@@ -224,7 +225,7 @@ impl Component for RedisNode {
         self.claims(scope);
         let config = self.config(scope);
         let ready: Vec<Urn> = BaseOs::of(scope, &self.host).into_iter().collect();
-        let rules = self.firewall(&config, &ready, scope);
+        let rules = self.firewall(&config, scope);
         let image = source.declare_on(scope, &self.host, Some(USER));
         let owner = Owner::InImage {
             reference: source.reference(),

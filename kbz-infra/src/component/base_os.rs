@@ -116,9 +116,8 @@ impl BaseOs {
     }
 
     /// The address of the check that a host must pass before anything of it changes, where the
-    /// program declares one. An opened port comes after this alone: it needs nothing else, and the
-    /// better it is there before the firewall.
-    pub(super) fn checked(scope: &Scope<'_>, host: &HostName) -> Option<Urn> {
+    /// program declares one: what an opened port comes after, which needs nothing else of the host.
+    pub fn checked(scope: &Scope<'_>, host: &HostName) -> Option<Urn> {
         Self::of(scope, host).map(|_| Preflight::on(host).urn())
     }
 

@@ -4,7 +4,7 @@
 //! What the components here are made with is public, so that a component of another crate is
 //! written the same way: [`ServiceImage`] and [`BuildContext`] for its image, [`template`] for its
 //! files, [`data_directory`] for its data, [`Supervise`] and [`unit::Unit`] for its container,
-//! [`BaseOs::of`] for its order.
+//! [`BaseOs::of`] for its order, and [`BaseOs::checked`] for that of its ports.
 //! `examples/src/redis` in the repository is such a component.
 
 pub mod haproxy;

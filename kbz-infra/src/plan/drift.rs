@@ -31,19 +31,26 @@ impl Plan {
         objects.filter(|urn| !pending.contains(urn)).collect()
     }
 
-    /// What of `drifted` is otherwise than it was left, and not there only because of others of it
-    /// that change before: a restart and a gate that follow are no drift of their own.
-    pub fn drifted_itself(&self, drifted: &BTreeSet<Urn>) -> BTreeSet<Urn> {
+    /// What of `drifted` is otherwise than it was left, and not there only because of others of it,
+    /// or of what is `pending`, that change before: a restart and a gate that follow are no drift of
+    /// their own.
+    pub fn drifted_itself(
+        &self,
+        drifted: &BTreeSet<Urn>,
+        pending: &BTreeSet<Urn>,
+    ) -> BTreeSet<Urn> {
         let mut itself = BTreeSet::new();
         // Steps come after what they depend on.
         let mut changed: BTreeSet<&Urn> = BTreeSet::new();
-        let steps = self.steps.iter();
-        for step in steps.filter(|step| drifted.contains(&step.urn)) {
-            if !follows(step, &changed) {
+        for step in &self.steps {
+            let is_drift = drifted.contains(&step.urn);
+            if is_drift && !follows(step, &changed) {
                 itself.insert(step.urn.clone());
             }
-            changed.insert(&step.urn);
-            changed.extend(&step.parent);
+            if is_drift || pending.contains(&step.urn) {
+                changed.insert(&step.urn);
+                changed.extend(&step.parent);
+            }
         }
         itself
     }

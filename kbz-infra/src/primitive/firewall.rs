@@ -166,7 +166,7 @@ impl Firewall {
     /// The kind's name in addresses.
     pub const KIND: &'static str = "firewall";
 
-    /// A firewall that lets SSH in. It has to come after the rules.
+    /// A firewall that lets SSH in. It has to come after the rule for that.
     pub fn on(host: &HostName, ssh: &FirewallRule) -> Self {
         Self {
             host: host.clone(),

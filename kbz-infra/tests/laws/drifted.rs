@@ -71,12 +71,13 @@ fn a_restart_that_only_follows_is_no_drift_of_its_own() {
         rig.world.change(hand);
         let (plan, known) = planned(&rig, &program, &Adopted::new());
         let drifted = plan.drifted(&known);
-        let itself = plan.drifted_itself(&drifted);
+        let itself = plan.drifted_itself(&drifted, &BTreeSet::new());
         assert!(!itself.is_empty() && itself.is_subset(&drifted), "{what}");
         // Alone, a follower is what has drifted.
         for urn in drifted.difference(&itself) {
             let alone = BTreeSet::from([urn.clone()]);
-            assert_eq!(plan.drifted_itself(&alone), alone, "{what}");
+            let itself = plan.drifted_itself(&alone, &BTreeSet::new());
+            assert_eq!(itself, alone, "{what}");
             followers.push((what, urn.to_string()));
         }
     }
@@ -85,6 +86,35 @@ fn a_restart_that_only_follows_is_no_drift_of_its_own() {
         .map(|(what, urn)| (*what, urn.as_str()))
         .collect();
     assert_eq!(followers, FOLLOWERS);
+}
+
+/// A service that reads two files; `content` is that of the second.
+fn service(content: &str) -> (Program, [Urn; 3]) {
+    let on = &host("app-1");
+    let mut stack = Stack::new(stack(), Settings::new("."));
+    let first = stack.add(File::on(on, "/etc/first").content("first\n"));
+    let second = stack.add(File::on(on, "/etc/second").content(content));
+    let text = "[Service]\nExecStart=/usr/bin/service\nExecReload=/bin/true\n";
+    let own = stack.add(File::on(on, "/etc/systemd/system/two.service").content(text));
+    let files = [first.urn().clone(), second.urn().clone()];
+    let unit = SystemdUnit::on(on, "two.service").reload_on(files.clone());
+    let unit = stack.add(unit.after(files.clone()).after([own.urn().clone()]));
+    let urns = [first.urn(), second.urn(), unit.urn()].map(Urn::clone);
+    (stack.finish().unwrap(), urns)
+}
+
+#[test]
+fn what_follows_from_a_hand_and_from_the_program_together_is_no_drift_of_its_own() {
+    let mut rig = rig();
+    rig.up(&service("one\n").0);
+    let (program, [first, second, unit]) = service("two\n");
+    rig.world
+        .change(|world| world.edit_file(&host("app-1"), "/etc/first", "by hand\n"));
+    let (plan, known) = planned(&rig, &program, &Adopted::new());
+    let (drifted, pending) = (plan.drifted(&known), plan.pending(&known));
+    assert_eq!(pending, [second].into());
+    assert_eq!(drifted, [first.clone(), unit].into());
+    assert_eq!(plan.drifted_itself(&drifted, &pending), [first].into());
 }
 
 /// Two files; `content` is that of the first.

@@ -9,6 +9,7 @@ use kbz_infra::effect::Action;
 use kbz_infra::ident::HostName;
 use kbz_infra::plan::{Plan, Request, Step, StepId};
 use kbz_infra::prelude::*;
+use kbz_infra::primitive::FirewallRule;
 use kbz_infra::program::{ImagePin, Settings};
 use kbz_infra::resource::{Impact, Op};
 use kbz_infra::sim::World;
@@ -99,13 +100,24 @@ fn disturbed(plan: &Plan) -> usize {
         .count()
 }
 
+/// A port is opened beside what makes its host ready.
+fn rules_wait_for_nothing(plan: &Plan) {
+    let rules = plan.steps.iter();
+    let rules = rules.filter(|step| step.urn.kind().as_str() == FirewallRule::KIND);
+    let rules: Vec<_> = rules.map(|step| (&step.urn, step.after.len())).collect();
+    assert!(rules.len() > 5, "{rules:?}");
+    assert!(rules.iter().all(|(_, waits)| *waits == 0), "{rules:?}");
+}
+
 #[test]
 fn every_plan_of_the_real_system_is_proved() {
     let folder = tempfile::tempdir().unwrap();
     let first = program("4.1.5", folder.path());
     let mut rig = rig(&first);
     // The first creation disturbs nobody: there is nobody yet.
-    assert_eq!(disturbed(&rig.up(&first)), 0);
+    let made = rig.up(&first);
+    assert_eq!(disturbed(&made), 0);
+    rules_wait_for_nothing(&made);
     // Another image is a roll of all three, the leader last.
     let second = program("4.1.6", folder.path());
     let plan = rig.up(&second);

@@ -46,7 +46,7 @@ impl Drift {
     pub(super) fn waiting(&self) -> Vec<&Urn> {
         let steps = &self.looked.plan.steps;
         let now: BTreeSet<&Urn> = steps.iter().map(|step| &step.urn).collect();
-        let waiting = self.drifted.iter();
+        let waiting = self.itself.iter();
         waiting.filter(|urn| !now.contains(urn)).collect()
     }
 }
@@ -164,10 +164,9 @@ impl Call<'_> {
     ) -> Result<Drift, Failed> {
         let graph = &self.session.graph;
         let drifted = self.drifted(&looked, snapshot, meant);
-        let itself = looked.plan.drifted_itself(&drifted);
-        let pending = looked
-            .plan
-            .pending(&remembered(snapshot, &looked.observation));
+        let known = remembered(snapshot, &looked.observation);
+        let pending = looked.plan.pending(&known);
+        let itself = looked.plan.drifted_itself(&drifted, &pending);
         let selection = Selection {
             targets: drifted.iter().map(Pattern::of).collect(),
             excludes: if drifted.is_empty() {

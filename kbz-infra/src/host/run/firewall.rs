@@ -24,6 +24,12 @@ const SSH_PORTS: &str = r"ports=$(sshd -T 2>/dev/null | sed -n 's/^port //p'); p
 /// the later would take the earlier's rule away.
 const ALONE: &str = "flock --wait 60 /run/kbz-ufw.lock";
 
+/// The same for all of a script. What goes under the timer waits for others here, before that is set:
+/// the time until the change is undone is for the change and the fresh connection alone.
+const ALONE_FROM_HERE: &str = "exec 8>/run/kbz-ufw.lock
+flock --wait 60 8 || fail 'another ufw does not end'
+";
+
 /// Refuses unless a rule lets SSH in.
 const SSH_ALLOWED: &str = r#"allowed=
 for port in $ports; do
@@ -58,20 +64,23 @@ pub(super) async fn revoke(
     rule: &FirewallRule,
     run: &RunContext,
 ) -> Result<(), EffectError> {
-    let words = words(rule);
-    let undo = format!("{ALONE} ufw {words}");
-    let port = rule.port;
-    let script = format!(
-        "{SSH_PORTS}for port in $ports; do if [ \"$port\" = {port} ]; then {} || fail 'no timer'; echo guarded; fi; done\n\
-         said=$({ALONE} ufw --force delete {words} 2>&1 </dev/null) || case $said in *'non-existent'*) ;; *) fail \"$said\" ;; esac",
-        timer(&site.registry, &undo),
-    );
-    let what = format!("ufw delete {words}");
+    let what = format!("ufw delete {}", words(rule));
+    let script = revoking(&site.registry, rule);
     let output = Change::new(&what, script).run(site, run).await?;
     if output.text().contains("guarded") {
         return confirm(site, knock, &what, run).await;
     }
     Ok(())
+}
+
+fn revoking(registry: &Registry, rule: &FirewallRule) -> String {
+    let words = words(rule);
+    let timer = timer(registry, &format!("{ALONE} ufw {words}"));
+    let port = rule.port;
+    format!(
+        "{ALONE_FROM_HERE}{SSH_PORTS}for port in $ports; do if [ \"$port\" = {port} ]; then {timer} || fail 'no timer'; echo guarded; fi; done\n\
+         said=$(ufw --force delete {words} 2>&1 </dev/null) || case $said in *'non-existent'*) ;; *) fail \"$said\" ;; esac"
+    )
 }
 
 /// Switches UFW on, under the timer.
@@ -80,14 +89,19 @@ pub(super) async fn enable(
     knock: &dyn Transport,
     run: &RunContext,
 ) -> Result<(), EffectError> {
-    let timer = timer(&site.registry, "ufw --force disable");
-    let script = format!(
-        "{SSH_PORTS}{SSH_ALLOWED}{timer} || fail 'no timer'\n\
-         {ALONE} ufw default deny incoming </dev/null >/dev/null && {ALONE} ufw --force enable </dev/null"
-    );
     let what = "ufw enable";
-    Change::new(what, script).run(site, run).await?;
+    Change::new(what, enabling(&site.registry))
+        .run(site, run)
+        .await?;
     confirm(site, knock, what, run).await
+}
+
+fn enabling(registry: &Registry) -> String {
+    let timer = timer(registry, "ufw --force disable");
+    format!(
+        "{ALONE_FROM_HERE}{SSH_PORTS}{SSH_ALLOWED}{timer} || fail 'no timer'\n\
+         ufw default deny incoming </dev/null >/dev/null && ufw --force enable </dev/null"
+    )
 }
 
 /// Undoes the change later, unless it is stopped.
@@ -137,6 +151,25 @@ async fn confirm(
 mod tests {
     use super::*;
     use crate::model::Protocol;
+
+    /// Whoever waits for another `ufw` under the timer may find the change undone before it is made,
+    /// and then made without a timer.
+    #[test]
+    fn nobody_waits_for_another_under_the_timer() {
+        let registry = Registry::of(&"keybuzz".parse().unwrap());
+        let ssh = FirewallRule {
+            port: 22,
+            protocol: Protocol::Tcp,
+            from: None,
+        };
+        for script in [enabling(&registry), revoking(&registry, &ssh)] {
+            let (before, after) = script.split_once("systemd-run").unwrap();
+            assert!(before.contains("flock --wait 60 8 ||"), "{script}");
+            // But for the undo itself, which the timer runs.
+            let (_, after) = after.split_once("|| fail 'no timer'").unwrap();
+            assert!(!after.contains("flock"), "{script}");
+        }
+    }
 
     #[test]
     fn a_rule_in_the_words_of_ufw() {
