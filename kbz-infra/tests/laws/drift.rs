@@ -13,7 +13,7 @@ use kbz_infra::sim::Universe;
 
 use crate::cluster::postgres;
 use crate::random::rig;
-use crate::rig::{host, shown, stack};
+use crate::rig::{Rig, host, shown, stack};
 
 const UNIT_TEXT: &str = "[Service]\nExecStart=/usr/bin/docker start --attach service\n";
 
@@ -157,6 +157,14 @@ pub(crate) const HANDS: [(&str, Hand); 30] = [
     }),
 ];
 
+/// Who has made everything, after a hand on it; with the program.
+pub(crate) fn after(hand: Hand) -> (Rig, Program) {
+    let (mut rig, program) = (rig(), everything());
+    rig.up(&program);
+    rig.world.change(hand);
+    (rig, program)
+}
+
 #[test]
 fn every_hand_is_seen_and_put_right() {
     for (what, hand) in HANDS {
@@ -176,10 +184,7 @@ fn every_hand_is_seen_and_put_right() {
 fn the_steps_that_put_things_right() {
     let mut lines = String::new();
     for (what, hand) in HANDS {
-        let mut rig = rig();
-        let program = everything();
-        rig.up(&program);
-        rig.world.change(hand);
+        let (rig, program) = after(hand);
         lines.extend([what, "\n", &shown(&rig.plan(&program))]);
     }
     insta::assert_snapshot!(lines);

@@ -13,7 +13,7 @@ use kbz_infra::program::{Program, Settings};
 use kbz_infra::resource::{Group, GroupName, Reason, found};
 
 use crate::cluster::{Postgres, members};
-use crate::drift::{HANDS, everything};
+use crate::drift::{HANDS, after, everything};
 use crate::groups;
 use crate::random::rig;
 use crate::rig::{Rig, host, shown, stack};
@@ -42,10 +42,7 @@ fn adoptable(plan: &Plan) -> Adopted {
 #[test]
 fn what_a_hand_has_changed_is_drift_and_nothing_that_the_program_wants() {
     for (what, hand) in HANDS {
-        let mut rig = rig();
-        let program = everything();
-        rig.up(&program);
-        rig.world.change(hand);
+        let (rig, program) = after(hand);
         let (plan, known) = planned(&rig, &program, &Adopted::new());
         let objects = plan.steps.iter();
         let objects = objects.filter(|step| step.outcome != Outcome::Nothing);
@@ -65,10 +62,7 @@ const FOLLOWERS: [(&str, &str); 2] = [
 fn a_restart_that_only_follows_is_no_drift_of_its_own() {
     let mut followers = Vec::new();
     for (what, hand) in HANDS {
-        let mut rig = rig();
-        let program = everything();
-        rig.up(&program);
-        rig.world.change(hand);
+        let (rig, program) = after(hand);
         let (plan, known) = planned(&rig, &program, &Adopted::new());
         let drifted = plan.drifted(&known);
         let itself = plan.drifted_itself(&drifted, &BTreeSet::new());
@@ -168,10 +162,7 @@ const MAY_STAY: [&str; 15] = [
 fn what_is_adopted_stays_as_it_is_found() {
     let mut stays = Vec::new();
     for (what, hand) in HANDS {
-        let mut rig = rig();
-        let program = everything();
-        rig.up(&program);
-        rig.world.change(hand);
+        let (rig, program) = after(hand);
         let (plan, _) = planned(&rig, &program, &Adopted::new());
         let (left, _) = planned(&rig, &program, &adoptable(&plan));
         if left.is_empty() {
